@@ -1,0 +1,114 @@
+-- client.lua CASE URL [CLIENTS]: the module under test, used as its README shows it.
+--
+--   type_and_order  one handler that touches event.type and event.order_id
+--   data            one handler that touches event.data.newStage
+--   selective       ten thousand subscriptions to single orders; few events are about one of them
+--   unwanted        one subscription that no event matches
+--   latency         the paced stream: from the server's write to the handler
+--   reconnect       a server that cuts the stream again and again
+--   idle            CLIENTS clients that hear one event each: memory for each of them
+
+local outcome = require "bench.outcome"
+local sync = require "sync"
+
+local TYPES = {
+  "stage_change", "status_update", "payment_update", "order_created", "order_deleted",
+  "t", "u", "v", "w", "x", -- of the smallest events
+}
+local WATCHED_ORDERS = 10000 -- BENCH_WATCHED_ORDERS of bench/wire.h
+
+local case, url, clients = arg[1], arg[2], tonumber(arg[3] or "1000")
+local counts = { events = 0, fields = 0, stages = 0, last_order = "" }
+
+local function take_fields(event)
+  local order_id = event.order_id
+  counts.events = counts.events + 1
+  counts.fields = counts.fields + #event.type + #order_id
+  counts.last_order = order_id
+end
+
+local function take_stage(event)
+  counts.events = counts.events + 1
+  local stage = event.data and event.data.newStage
+  if stage then counts.stages = counts.stages + #stage end
+end
+
+local samples_ns = {}
+
+local function take_stamp(event)
+  samples_ns[#samples_ns + 1] = outcome.clock_ns() - tonumber(event.data.sentNs)
+  counts.events = counts.events + 1
+end
+
+--- What each case subscribes to.
+local subscribe = {}
+
+function subscribe.type_and_order(client) client:on_event(TYPES, take_fields) end
+
+function subscribe.data(client) client:on_event(TYPES, take_stage) end
+
+function subscribe.selective(client)
+  for number = 0, WATCHED_ORDERS - 1 do
+    client:on_order(string.format("WATCH-%06d", number), take_fields)
+  end
+end
+
+function subscribe.unwanted(client) client:on_order("NO-SUCH-ORDER", take_fields) end
+
+function subscribe.latency(client) client:on_event(TYPES, take_stamp) end
+
+subscribe.reconnect = subscribe.type_and_order
+
+--- The shortest waits there are, and no end to the attempts: what is left is the work of a reconnect.
+local RECONNECT_AT_ONCE = {
+  reconnect_delay_ms = 1,
+  max_reconnect_delay_ms = 1,
+  max_reconnect_attempts = 1000000,
+}
+
+local function receive()
+  local options = { url = url }
+  for name, value in pairs(case == "reconnect" and RECONNECT_AT_ONCE or {}) do options[name] = value end
+  local client = assert(sync.connect(options))
+  subscribe[case](client)
+  local beginning
+  client:on_event("done", function()
+    outcome.finish(counts, beginning)
+    sync.stop()
+  end)
+  beginning = outcome.start()
+  sync.run()
+  local metrics = client:metrics()
+  counts.seen = metrics.total_events - 1 -- without `event: done`
+  counts.connections = metrics.total_connections
+  client:close()
+  outcome.percentiles(counts, samples_ns)
+  outcome.print(counts)
+end
+
+--- Memory is counted from the second client on: the first one pays for what all share.
+local function hold_idle()
+  local open, heard = {}, 0
+  local function connect_until(count)
+    for number = #open + 1, count do
+      open[number] = assert(sync.connect { url = url })
+      open[number]:on_event(TYPES, function()
+        heard = heard + 1
+        if heard == count then sync.stop() end
+      end)
+    end
+    sync.run()
+    return outcome.resident_bytes()
+  end
+  local before = connect_until(1)
+  local after = connect_until(clients)
+  outcome.print({ clients = heard, bytes_per_client = (after - before) / (clients - 1) })
+  for _, client in ipairs(open) do client:close() end
+end
+
+if case == "idle" then
+  hold_idle()
+else
+  assert(subscribe[case], "usage: client.lua type_and_order|data|selective|unwanted|latency|reconnect|idle URL")
+  receive()
+end

@@ -1,0 +1,191 @@
+-- plan.lua: what is measured: every case, what it asks of the server, how its work is checked, what it has to reach.
+-- Runs nothing: bench/run.lua does.
+
+---@class bench.Measurement
+---@field group string measurements of one group are compared with each other
+---@field case string "read", "frames", "cjson", "today", "today_data", or a case of bench/client.lua
+---@field runtime? string "lua5.4" or "luajit"; nil: C
+---@field label string
+---@field kind "burst"|"latency"|"reconnect"|"idle"|"parser"
+---@field program string[] without its URL
+---@field url_query? string
+---@field count? integer events; nil: as many as fill the time
+---@field size integer bytes of an event
+---@field rounds integer
+---@field checks string[][] {field of the result, field of the server's account}: these must be equal
+---@field targets bench.Target[]
+
+---@class bench.Target
+---@field against? string the case whose value is the unit; nil: the value itself
+---@field at_least? number
+---@field at_most? number
+
+local plan = {}
+
+local YARDSTICK = "build/bench/yardstick"
+local IDLE_CLIENTS = 1000
+local WATCHED_EVERY = 1000 -- one event in so many is about one of ten thousand watched orders
+local RECONNECT_EVENTS, RECONNECT_EVERY = 2000, 10
+local PACED_PER_SECOND = 1000
+
+--- The targets of the issue that asked for them; speeds are met on 250-byte events.
+local TARGETS = {
+  unwanted = { { against = "frames", at_least = 0.5 } },
+  selective = { { against = "frames", at_least = 0.5 } },
+  type_and_order = { { against = "today", at_least = 8 } },
+  data = { { against = "today_data", at_least = 2 }, { against = "cjson", at_least = 0.6 } },
+  latency = { { against = "frames", at_most = 1.3 } },
+  idle = { { at_most = 24 * 1024 } },
+}
+
+local CHECKS = {
+  read = { { "bytes", "bytes" } },
+  frames = { { "events", "events" }, { "bytes", "bytes" } },
+  cjson = { { "events", "events" }, { "fields", "fields" }, { "stages", "stages" }, { "last_order", "last_order" } },
+  today = { { "events", "events" }, { "fields", "fields" }, { "last_order", "last_order" } },
+  today_data = { { "events", "events" }, { "stages", "stages" } },
+  selective = { { "events", "watched" }, { "last_order", "last_watched" }, { "seen", "events" } },
+  unwanted = { { "seen", "events" }, { "events", "none" } },
+  latency = { { "events", "events" }, { "samples", "events" } },
+}
+CHECKS.type_and_order = CHECKS.today
+CHECKS.data = CHECKS.today_data
+
+local LABELS = {
+  read = "bare `read()` loop",
+  frames = "libcurl, event boundaries only",
+  cjson = "libcurl + `cJSON_Parse`",
+  today = "luv + lua-cjson: type, order id",
+  today_data = "luv + lua-cjson: data",
+  type_and_order = "**ordersync**: type, order id",
+  data = "**ordersync**: data",
+  selective = "**ordersync**: 10,000 orders, 1 event in 1,000 is one of them",
+  unwanted = "**ordersync**: no event wanted",
+  latency = "**ordersync**: data",
+  reconnect = "**ordersync**",
+  idle = "**ordersync**",
+}
+
+--- What each profile spends: seconds of one burst and of one paced stream; rounds of the groups that have targets and
+--- of the others.
+plan.profiles = {
+  quick = { burst_seconds = 0.2, paced_seconds = 1, main_rounds = 3, other_rounds = 1 },
+  full = { burst_seconds = 0.5, paced_seconds = 2, main_rounds = 7, other_rounds = 5 },
+}
+
+--- Collects measurements that share a group.
+local function adder(list, shared)
+  return function(case, runtime, program, changes)
+    local measurement = { case = case, runtime = runtime, program = program, label = LABELS[case], targets = {} }
+    for name, value in pairs(shared) do measurement[name] = value end
+    measurement.checks = CHECKS[case] or {}
+    for name, value in pairs(changes or {}) do measurement[name] = value end
+    list[#list + 1] = measurement
+  end
+end
+
+local function module_program(runtime, case) return { runtime, "bench/client.lua", case } end
+
+local function today_program(runtime, case) return { runtime, "bench/today.lua", case } end
+
+--- Bursts of one size. `cases`: the module's; `with_today`: the stream is one that today.lua can take.
+local function add_bursts(list, scope, shared, cases, with_today)
+  shared.kind = "burst"
+  local add = adder(list, shared)
+  local is_main = shared.rounds == scope.profile.main_rounds
+  if with_today then add("read", nil, { YARDSTICK, "read", "burst" }) end
+  add("frames", nil, { YARDSTICK, "frames", "burst" })
+  add("cjson", nil, { YARDSTICK, "cjson", "burst" })
+  for _, runtime in ipairs(scope.runtimes) do
+    if with_today then
+      add("today", runtime, today_program(runtime, "type_and_order"))
+      add("today_data", runtime, today_program(runtime, "data"))
+    end
+    for _, case in ipairs(scope.built[runtime] and cases or {}) do
+      add(case, runtime, module_program(runtime, case), { targets = is_main and TARGETS[case] or {} })
+    end
+  end
+end
+
+local function add_latency(list, scope)
+  local count = PACED_PER_SECOND * scope.profile.paced_seconds
+  local add = adder(list, {
+    group = "latency, 1,000 events/s", kind = "latency", size = 250, count = count,
+    url_query = "mode=paced&rate=" .. PACED_PER_SECOND, rounds = scope.profile.main_rounds,
+  })
+  local checks = { checks = CHECKS.latency, label = "luv + lua-cjson: data" }
+  add("frames", nil, { YARDSTICK, "frames", "latency" }, { checks = CHECKS.latency })
+  for _, runtime in ipairs(scope.runtimes) do
+    add("today_data", runtime, today_program(runtime, "latency"), checks)
+    if scope.built[runtime] then
+      add("latency", runtime, module_program(runtime, "latency"), { targets = TARGETS.latency })
+    end
+  end
+end
+
+local function add_reconnect(list, scope)
+  local checks = { { "events", "events" }, { "connections", "connections" } }
+  local add = adder(list, {
+    group = "reconnect", kind = "reconnect", size = 250, count = RECONNECT_EVENTS, rounds = scope.profile.other_rounds,
+    connections = RECONNECT_EVENTS / RECONNECT_EVERY, url_query = "drop=" .. RECONNECT_EVERY,
+  })
+  add("frames", nil, { YARDSTICK, "frames", "reconnect" }, { checks = checks })
+  for _, runtime in ipairs(scope.runtimes) do
+    if scope.built[runtime] then
+      add("reconnect", runtime, module_program(runtime, "reconnect"), { checks = checks })
+    end
+  end
+end
+
+local function add_idle(list, scope)
+  local add = adder(list, {
+    group = "idle, 1,000 clients", kind = "idle", size = 250, url_query = "mode=idle", count = IDLE_CLIENTS,
+    rounds = scope.profile.other_rounds,
+  })
+  local checks = { { "clients", "clients" } }
+  add("frames", nil, { YARDSTICK, "frames", "idle" }, { checks = checks })
+  for _, runtime in ipairs(scope.runtimes) do
+    if scope.built[runtime] then
+      add("idle", runtime, module_program(runtime, "idle"), { checks = checks, targets = TARGETS.idle })
+    end
+  end
+end
+
+local function add_parser(list, scope, size)
+  local add = adder(list, {
+    group = "parser alone", kind = "parser", size = size, rounds = scope.profile.other_rounds,
+  })
+  local seconds = tostring(scope.profile.burst_seconds)
+  for _, chunk in ipairs({ { "65536", "64 KiB" }, { "1448", "1,448-byte" } }) do
+    add("parser", nil, { "build/bench/parser", tostring(size), chunk[1], seconds },
+      { label = ("%d B events in %s chunks"):format(size, chunk[2]) })
+  end
+end
+
+---@class bench.Scope
+---@field profile table one of plan.profiles
+---@field runtimes string[]
+---@field built table<string, boolean> the runtimes that the module is built for
+
+---@param scope bench.Scope
+---@return bench.Measurement[]
+function plan.make(scope)
+  local list, profile = {}, scope.profile
+  local some = { "type_and_order", "data", "unwanted" }
+  local function bursts(group, size, query, rounds, cases, with_today)
+    add_bursts(list, scope, { group = group, size = size, url_query = query, rounds = rounds }, cases, with_today)
+  end
+  local all = { "type_and_order", "data", "selective", "unwanted" }
+  bursts("250 B", 250, "watched=" .. WATCHED_EVERY, profile.main_rounds, all, true)
+  bursts("250 B, chunked", 250, "chunked=1", profile.other_rounds, some, false)
+  bursts("60 B", 60, "", profile.other_rounds, some, true)
+  bursts("4 KiB", 4096, "", profile.other_rounds, some, true)
+  bursts("64 KiB", 65536, "", profile.other_rounds, some, true)
+  add_latency(list, scope)
+  add_reconnect(list, scope)
+  add_idle(list, scope)
+  for _, size in ipairs({ 60, 250, 4096, 65536 }) do add_parser(list, scope, size) end
+  return list
+end
+
+return plan

@@ -1,0 +1,476 @@
+-- A client: the Lua side of one event stream. Hands what the core queued to handlers; owns the subscriptions.
+
+local core = require "sync.core"
+local filter = require "sync.filter"
+local listeners = require "sync.listeners"
+local loop = require "sync.loop"
+local options = require "sync.options"
+local subscription = require "sync.subscription"
+
+---@class sync.Client
+---@field core userdata the engine's client
+---@field options table complete
+---@field subscriptions table<integer, sync.Subscription> by number; 0 and -1 are the client's own
+---@field busy boolean a handler of this client is under way, or has yielded
+local Client = {}
+Client.__index = Client
+
+local client = {}
+
+local STAGE_CHANGES = { "stage_change", "order_stage_change" }
+local HOUSEKEEPING = { connected = true, heartbeat = true }
+
+-- Entries of `subscriptions` that are not handlers of the user's; the core knows these numbers.
+local SIGNALS, DECODER = 0, -1
+
+-- What users of the old client call the states.
+local STATUS = {
+  connected = "healthy", connecting = "connecting", reconnecting = "connecting", polling_fallback = "polling",
+  error = "error", disconnected = "disconnected", closed = "disconnected",
+}
+
+-- ---- failures ------------------------------------------------------------------------------------------------------
+
+local function failure(code, message)
+  local row = core.codes[code]
+  return { code = code, message = message, hint = row.hint, retryable = row.retryable }
+end
+
+local function closed()
+  return nil, "CLOSED: " .. core.codes.CLOSED.text, "CLOSED"
+end
+
+local function log(self, level, message, fields)
+  if self.options.log then pcall(self.options.log, level, message, fields) end
+end
+
+-- Tells the error handlers; one that fails itself is only logged, or it would be told about itself for ever.
+local function tell_error(self, problem)
+  log(self, problem.retryable and "warn" or "error", problem.code .. ": " .. problem.message, problem)
+  listeners.call(self.listeners.error, function(message)
+    log(self, "error", "HANDLER: on_error: " .. message, {})
+  end, problem)
+end
+
+local function tell_handler_error(self, message, event)
+  self.handler_errors = self.handler_errors + 1
+  local problem = failure("HANDLER", message)
+  problem.event = event
+  self.last_handler_error = problem
+  tell_error(self, problem)
+end
+
+local function call_listeners(self, name, ...)
+  listeners.call(self.listeners[name], function(message)
+    tell_handler_error(self, "on_" .. name .. ": " .. message)
+  end, ...)
+end
+
+-- ---- signals: what the engine says that is not an event ----------------------------------------------------------
+
+-- The token or headers function may take its time and may fail; the connect waits for it.
+local function answer(self)
+  local ok, headers = pcall(options.asked_headers, self.options)
+  if not self.core then return end
+  if ok then
+    local sent, message = self.core:answer(headers)
+    if not sent then self.core:refuse(message) end
+  else
+    self.core:refuse(tostring(headers))
+  end
+end
+
+local SIGNAL = {
+  ask = answer,
+  comment = function(self, signal) call_listeners(self, "comment", signal.text) end,
+  error = function(self, signal)
+    signal.kind = nil
+    tell_error(self, signal)
+  end,
+  state = function(self, signal)
+    log(self, "info", ("%s -> %s"):format(signal.from, signal.to), signal)
+    call_listeners(self, "state", signal.to, signal.from)
+    if self.core then call_listeners(self, "health", self:health()) end
+  end,
+}
+
+local function signal_subscription(self)
+  return { delivered = 0, invoke = function(signal) SIGNAL[signal.kind](self, signal) end }
+end
+
+-- ---- decode = function -------------------------------------------------------------------------------------------
+
+-- Makes of the engine's event what the user's function says: a table with type, order_id, data, timestamp; nil drops it.
+local function decode_event(decode, event)
+  local decoded = decode(event.raw, event)
+  if decoded == nil then return false end
+  if type(decoded) ~= "table" then error("decode: expected a table or nil, got a " .. type(decoded), 0) end
+  event.type = decoded.type or event.type
+  event.order_id = decoded.order_id
+  event.timestamp = decoded.timestamp
+  event.data = decoded.data ~= nil and decoded.data or decoded
+  return true
+end
+
+local function decoder_subscription(self)
+  return { delivered = 0, invoke = function(event)
+    self.core:route() -- nobody gets it unless it can be decoded
+    local ok, kept = pcall(decode_event, self.options.decode, event)
+    if not self.core then return end
+    if not ok then
+      self.decode_errors = self.decode_errors + 1
+      tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", tostring(kept))))
+    elseif kept then
+      self.core:route(event.type, event.order_id)
+    end
+  end }
+end
+
+-- ---- delivery ----------------------------------------------------------------------------------------------------
+
+-- One run of handlers. The protected call is around the run, not around each handler: when one raises, the run is
+-- entered again where it was left. The core never calls Lua, so a handler may yield: the run waits in its coroutine.
+local function make_drain(self)
+  local take, subscriptions, traceback = self.core.take, self.subscriptions, debug.traceback
+  local event, sub
+  local function run()
+    event, sub = take(self.core, subscriptions, event)
+    while sub do
+      sub.delivered = sub.delivered + 1
+      sub.invoke(event)
+      if not self.core then return end
+      event, sub = take(self.core, subscriptions, event)
+    end
+  end
+  return function()
+    self.busy = true
+    local ok, message
+    repeat
+      ok, message = xpcall(run, traceback)
+      if not ok then tell_handler_error(self, tostring(message), event) end
+    until ok or not self.core
+    event, sub = nil, nil
+    self.busy = false
+  end
+end
+
+-- The same for one event that is then given to the caller of next(); nil: nothing is there.
+local function pull(self)
+  local event, sub
+  local function run()
+    if not self.core then return end
+    event, sub = self.core:take(self.subscriptions, event, true)
+    while sub do
+      sub.delivered = sub.delivered + 1
+      sub.invoke(event)
+      if not self.core then return end
+      if sub == self.subscriptions[SIGNALS] then event = nil end
+      event, sub = self.core:take(self.subscriptions, event, true)
+    end
+  end
+  repeat
+    local ok, message = xpcall(run, debug.traceback)
+    if not ok then tell_handler_error(self, tostring(message), event) end
+  until ok
+  return event
+end
+
+-- ---- made and ended ----------------------------------------------------------------------------------------------
+
+--- Makes a client of complete options. See sync.connect.
+---@param complete table
+---@return sync.Client|nil, string|nil message, string|nil code
+function client.new(complete)
+  local engine, message, code = loop.new_client(options.flatten(complete))
+  if not engine then return nil, message, code end
+  local self = setmetatable({
+    core = engine,
+    options = complete,
+    subscriptions = {},
+    listeners = { state = {}, error = {}, comment = {}, health = {} },
+    handler_errors = 0,
+    decode_errors = 0,
+    busy = false,
+  }, Client)
+  self.subscriptions[SIGNALS] = signal_subscription(self)
+  self.subscriptions[DECODER] = decoder_subscription(self)
+  self.drain = make_drain(self)
+  self:want()
+  loop.add(self)
+  return self
+end
+
+--- Ends the client at once, wherever it is: its connection is dropped, what is undelivered is gone, no handler is called
+--- any more. Again does nothing.
+---@return true
+function Client:close()
+  if not self.core then return true end
+  loop.remove(self)
+  self.core:close()
+  self.core = nil
+  return true
+end
+
+Client.__close = Client.close
+Client.__gc = Client.close
+
+function Client:__tostring()
+  local url = self.options.url:gsub("//[^/@]*@", "//") -- a password may be in it
+  return ("sync.client %s (%s)"):format(url, self:health().state)
+end
+
+-- ---- handlers ----------------------------------------------------------------------------------------------------
+
+-- Raises in the name of the caller's caller: what the user wrote is wrong there.
+local function misuse(method, text, ...)
+  error(("client:%s: " .. text):format(method, ...), 3)
+end
+
+local function check_function(method, fn)
+  if type(fn) ~= "function" then misuse(method, "expected a function, got a %s", type(fn)) end
+end
+
+local function checked_filter(method, given)
+  local ok, checked = pcall(filter.check, given)
+  if not ok then error(("client:%s: %s"):format(method, checked), 3) end
+  return checked
+end
+
+local function subscribe(self, fn, checked, adapt)
+  if not self.core then return closed() end
+  return subscription.new(self, fn, checked, adapt)
+end
+
+--- Calls `fn(event)` for every order event, or for those that `filter` means.
+---@param fn fun(event: sync.Event)
+---@param given? sync.Filter
+---@return sync.Subscription|nil, string|nil message, string|nil code
+function Client:subscribe(fn, given)
+  check_function("subscribe", fn)
+  return subscribe(self, fn, checked_filter("subscribe", given))
+end
+
+--- Calls `fn(event)` for every event of an order, or of several; "*": of any.
+---@param order_id string|string[]
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription|nil, string|nil message, string|nil code
+function Client:on_order(order_id, fn)
+  if order_id == nil then misuse("on_order", "expected an order id, a list of them or \"*\", got nil") end
+  check_function("on_order", fn)
+  return subscribe(self, fn, checked_filter("on_order", { order_id = order_id }))
+end
+
+--- Calls `fn(event)` for every event of a type, or of several. `connected` and `heartbeat` are heard only this way.
+---@param event_type string|string[]
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription|nil, string|nil message, string|nil code
+function Client:on_event(event_type, fn)
+  if event_type == nil then misuse("on_event", "expected an event type, a list of them or \"*\", got nil") end
+  check_function("on_event", fn)
+  return subscribe(self, fn, checked_filter("on_event", { event_types = event_type }))
+end
+
+local function adapt_stage_change(fn)
+  return function(event) return fn(event, event.previous_stage, event.new_stage) end
+end
+
+--- Calls `fn(event, previous, new)` when an order, or one of several, changes its stage; "*": any order.
+---@param order_id string|string[]
+---@param fn fun(event: sync.Event, previous: string|nil, new: string|nil)
+---@return sync.Subscription|nil, string|nil message, string|nil code
+function Client:on_stage_change(order_id, fn)
+  if order_id == nil then misuse("on_stage_change", "expected an order id, a list of them or \"*\", got nil") end
+  check_function("on_stage_change", fn)
+  local checked = checked_filter("on_stage_change", { order_id = order_id, event_types = STAGE_CHANGES })
+  return subscribe(self, fn, checked, adapt_stage_change)
+end
+
+local function listen(self, name, fn)
+  check_function("on_" .. name, fn)
+  return listeners.add(self.listeners[name], fn)
+end
+
+--- Calls `fn(state, previous)` at every change of the state.
+---@param fn fun(state: string, previous: string)
+---@return sync.Listener
+function Client:on_state(fn)
+  return listen(self, "state", fn)
+end
+
+--- Calls `fn(health)` at every change of the state.
+---@param fn fun(health: table)
+---@return sync.Listener
+function Client:on_health(fn)
+  return listen(self, "health", fn)
+end
+
+--- Calls `fn{code=, message=, hint=, retryable=, status=, attempt=, next_retry_at=}` for everything that goes wrong.
+---@param fn fun(problem: table)
+---@return sync.Listener
+function Client:on_error(fn)
+  return listen(self, "error", fn)
+end
+
+--- Calls `fn(text)` for every comment of the stream.
+---@param fn fun(text: string)
+---@return sync.Listener
+function Client:on_comment(fn)
+  local listener = listen(self, "comment", fn)
+  self:want()
+  return listener
+end
+
+-- ---- the pull style ----------------------------------------------------------------------------------------------
+
+-- Tells the engine what to queue beyond what subscriptions want.
+function Client:want()
+  if not self.core then return end
+  local every = self.pulls or type(self.options.decode) == "function"
+  self.core:want(every or false, #self.listeners.comment > 0)
+end
+
+-- Pulls until an order event comes out.
+local function pull_order_event(self)
+  local event = pull(self)
+  while event and HOUSEKEEPING[event.type] do event = pull(self) end
+  return event
+end
+
+--- The next order event; handlers that want it run first. Waits up to `timeout_ms` (nil: as long as it takes). Events are
+--- kept for next() from its first call on.
+---@param timeout_ms? integer milliseconds
+---@return sync.Event|nil, string|nil message, string|nil code TIMEOUT or CLOSED
+function Client:next(timeout_ms)
+  if self.busy then misuse("next", "called inside a handler of the same client") end
+  self.pulls = true
+  self:want()
+  local deadline = timeout_ms and core.clock_ms() + timeout_ms
+  while self.core do
+    self.busy = true
+    local event = pull_order_event(self)
+    self.busy = false
+    if event then return event end
+    local left = deadline and deadline - core.clock_ms()
+    if left and left < 0 then return nil, "TIMEOUT: " .. core.codes.TIMEOUT.text, "TIMEOUT" end
+    self.busy = true -- the step serves the other clients
+    local ok, message, code = loop.wait(left)
+    self.busy = false
+    if not ok then return nil, message, code end
+  end
+  return closed()
+end
+
+--- for event in client:stream() do ... end: every order event, until the client is closed.
+---@return fun(): sync.Event|nil
+function Client:stream()
+  return function()
+    return (self:next())
+  end
+end
+
+-- ---- what the user wants -----------------------------------------------------------------------------------------
+
+local function command(name)
+  return function(self)
+    if not self.core then return closed() end
+    return self.core[name](self.core)
+  end
+end
+
+--- Drops the stream and stays away until connect(); subscriptions and history stay.
+Client.disconnect = command "disconnect"
+
+--- Opens the stream anew at once: a wait, or having given up, is skipped.
+Client.reconnect = command "reconnect"
+
+--- Opens the stream if it is neither open nor opening; with options, configures it first.
+---@param given? table
+---@return true|nil, string|nil message, string|nil code
+function Client:connect(given)
+  if not self.core then return closed() end
+  if given ~= nil then
+    local ok, message, code = self:configure(given)
+    if not ok then return nil, message, code end
+  end
+  return self.core:connect()
+end
+
+--- Changes options. What changes the request (url, filter, headers, ...) reconnects an open stream.
+---@param given table
+---@return true|nil, string|nil message, string|nil code
+function Client:configure(given)
+  local checks, complete = pcall(options.check, given, self.options)
+  if not checks then error(("client:configure: %s"):format(complete), 2) end
+  if not self.core then return closed() end
+  local ok, message, code = self.core:configure(options.flatten(complete))
+  if not ok then return nil, message, code end
+  self.options = complete
+  self:want()
+  return true
+end
+
+-- ---- what it knows -----------------------------------------------------------------------------------------------
+
+-- An event of the history with decode = function; nil: it cannot be decoded, or is not wanted.
+local function decoded(self, event)
+  if type(self.options.decode) ~= "function" then return event end
+  local ok, kept = pcall(decode_event, self.options.decode, event)
+  return ok and kept and event or nil
+end
+
+-- The history's events that a checked filter means, oldest first.
+function Client:select(checked)
+  local newest_first, age = {}, 0
+  while self.core and (not checked.limit or #newest_first < checked.limit) do
+    local event = self.core:history(age)
+    if not event then break end
+    event = decoded(self, event)
+    if event and filter.accepts(checked, event) then newest_first[#newest_first + 1] = event end
+    age = age + 1
+  end
+  local events, count = {}, #newest_first
+  for index = 1, count do events[index] = newest_first[count + 1 - index] end
+  return events
+end
+
+--- The latest events (event_history_limit of them are kept), oldest first.
+---@param given? sync.Filter
+---@return sync.Event[]
+function Client:events(given)
+  return self:select(checked_filter("events", given))
+end
+
+--- The latest event, or nil.
+---@param given? sync.Filter
+---@return sync.Event|nil
+function Client:latest(given)
+  local checked = checked_filter("latest", given)
+  checked.limit = 1
+  return self:select(checked)[1]
+end
+
+--- How it is, now; no I/O. Times are milliseconds since the epoch, durations milliseconds.
+---@return table
+function Client:health()
+  local health = self.core and self.core:health()
+    or { state = "closed", uptime_ms = 0, total_events = 0, total_reconnects = 0 }
+  health.status = STATUS[health.state]
+  health.is_connected = health.state == "connected"
+  health.is_connecting = health.status == "connecting"
+  health.is_polling_fallback = false
+  health.stale = not health.is_connected
+  health.handler_error = self.last_handler_error
+  return health
+end
+
+--- Counters since the client was made; no I/O.
+---@return table
+function Client:metrics()
+  local metrics = self.core and self.core:metrics() or { event_counts = {} }
+  metrics.uptime_ms = self.core and self.core:health().uptime_ms or 0
+  metrics.handler_errors = self.handler_errors
+  metrics.decode_errors = self.decode_errors
+  return metrics
+end
+
+return client

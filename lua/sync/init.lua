@@ -1,0 +1,45 @@
+-- ordersync: require "sync". Keeps a Lua program's picture of a business's orders true, live. See the README.
+--
+-- Nothing is printed, no global is set, no signal is touched.
+
+local client = require "sync.client"
+local core = require "sync.core"
+local loop = require "sync.loop"
+local options = require "sync.options"
+
+---@class sync
+local sync = {
+  _VERSION = "ordersync " .. core.version,
+  null = core.null, -- JSON null: the light userdata NULL, equal to cjson.null and ngx.null
+  codes = core.codes, -- name -> {text =, hint =, retryable =}
+  run = loop.run,
+  stop = loop.stop,
+  step = loop.step,
+  fd = loop.fd,
+  timeout_ms = loop.timeout_ms,
+}
+
+--- Opens an event stream. The first open client is the default one.
+---@param given table|string options, or just the url
+---@return sync.Client|nil, string|nil message, string|nil code
+function sync.connect(given)
+  local ok, complete = pcall(options.check, given)
+  if not ok then error(complete, 2) end
+  return client.new(complete)
+end
+
+-- Methods of the default client, as functions.
+local METHODS = {
+  "subscribe", "on_order", "on_event", "on_stage_change", "on_state", "on_health", "on_error", "on_comment", "health",
+  "metrics", "events", "latest", "reconnect", "disconnect", "configure", "next", "stream", "close",
+}
+
+for _, name in ipairs(METHODS) do
+  sync[name] = function(...)
+    local default = loop.first()
+    if not default then error(("sync.%s: no client is open: call sync.connect first"):format(name), 2) end
+    return default[name](default, ...)
+  end
+end
+
+return sync

@@ -1,0 +1,251 @@
+-- The options of sync.connect: one descriptor table says what each is, and everything else walks it: checks, defaults,
+-- the flat table that the core takes. Misuse raises an error that names the option's full path.
+
+local suggest = require "sync.suggest"
+
+local options = {}
+
+local MODES = { auto = true, stream = true, off = true, poll = "a later version", compare = "a later version" }
+local DECODES = { order = true, json = true, none = true }
+
+-- Lua 5.1 has no integers: a whole number is one.
+local function is_integer(value)
+  return type(value) == "number" and value == math.floor(value) and value >= -2 ^ 53 and value <= 2 ^ 53
+end
+
+-- What a kind accepts, and how it is called in a message.
+local KINDS = {
+  string = { "a string", function(value) return type(value) == "string" end },
+  boolean = { "true or false", function(value) return type(value) == "boolean" end },
+  integer = { "an integer", is_integer },
+  duration = { "an integer (milliseconds)", is_integer },
+  ["function"] = { "a function", function(value) return type(value) == "function" end },
+  table = { "a table", function(value) return type(value) == "table" end },
+  strings = { "a string or a list of strings", function(value)
+    if type(value) == "string" then return true end
+    if type(value) ~= "table" then return false end
+    for _, item in ipairs(value) do
+      if type(item) ~= "string" then return false end
+    end
+    return #value > 0
+  end },
+  secret = { "a string or a function", function(value)
+    return type(value) == "string" or type(value) == "function"
+  end },
+  headers = { "a table of strings or a function", function(value)
+    if type(value) == "function" then return true end
+    if type(value) ~= "table" then return false end
+    for name, text in pairs(value) do
+      if type(name) ~= "string" or (type(text) ~= "string" and type(text) ~= "number") then return false end
+    end
+    return true
+  end },
+  idle = { "\"auto\" or an integer (milliseconds)", function(value) return value == "auto" or is_integer(value) end },
+  mode = { "one of auto, stream, off", function(value) return MODES[value] ~= nil end },
+  decode = { "one of order, json, none, or a function", function(value)
+    return DECODES[value] or type(value) == "function"
+  end },
+  exhausted = { "\"probe\" or \"stop\"", function(value) return value == "probe" or value == "stop" end },
+  ack = { "\"auto\" or \"manual\"", function(value) return value == "auto" or value == "manual" end },
+  profile = { "\"development\" or \"production\"", function(value)
+    return value == "development" or value == "production"
+  end },
+}
+
+-- name -> {kind, default =, core = whether the core takes it as it is (nested: under which name), fields = nested names,
+-- later = what it waits for, absent = the value that asks for nothing}
+local SPEC = {
+  url = { "string", core = true, required = true },
+  order_id = { "string", core = true },
+  event_types = { "strings" },
+  last_event_id = { "string", core = true },
+  mode = { "mode", default = "auto" },
+  auto_connect = { "boolean", default = true },
+  auto_reconnect = { "boolean", core = true, default = true },
+  max_reconnect_attempts = { "integer", core = true, default = 5 },
+  reconnect_delay_ms = { "duration", core = true, default = 1000 },
+  max_reconnect_delay_ms = { "duration", core = true, default = 30000 },
+  stable_after_ms = { "duration", core = true, default = 10000 },
+  stream_retry_interval_ms = { "duration", core = true, default = 120000 },
+  on_exhausted = { "exhausted", default = "probe" },
+  heartbeat_interval_ms = { "duration", core = true, default = 30000 },
+  idle_timeout_ms = { "idle", default = "auto" },
+  connect_timeout_ms = { "duration", core = true, default = 10000 },
+  event_history_limit = { "integer", core = true, default = 100 },
+  max_event_bytes = { "integer", core = true, default = 4 * 1024 * 1024 },
+  queue_limit = { "integer", core = true, default = 10000 },
+  headers = { "headers" },
+  token = { "secret" },
+  method = { "string", core = true },
+  body = { "string", core = true },
+  proxy = { "string", core = true },
+  unix_socket = { "string", core = true },
+  http_version = { "string", core = true },
+  accept_encoding = { "string", core = true },
+  decode = { "decode", default = "order" },
+  profile = { "profile" },
+  log = { "function" },
+  tls = { "table", fields = {
+    ca_file = { "string", core = "ca_file" },
+    cert_file = { "string", core = "cert_file" },
+    key_file = { "string", core = "key_file" },
+    pinned_public_key = { "string", core = "pinned_public_key" },
+    insecure_skip_verify = { "boolean", core = "insecure_skip_verify" },
+  } },
+  fields = { "table", fields = {
+    type = { "string", core = "field_type" },
+    order_id = { "string", core = "field_order_id" },
+    timestamp = { "string", core = "field_timestamp" },
+    data = { "string", core = "field_data" },
+  } },
+  polling = { "table", later = "polling" },
+  persistence = { "string", later = "the journal", absent = false },
+  ack = { "ack", later = "acknowledgement", absent = "auto" },
+  rollout = { "table", later = "polling" },
+  redact = { "table", later = "the journal" },
+}
+
+local PROFILES = {
+  development = { max_reconnect_attempts = 10, reconnect_delay_ms = 500, event_history_limit = 200 },
+  production = { max_reconnect_attempts = 5, reconnect_delay_ms = 1000, event_history_limit = 50 },
+}
+
+local function names_of(spec)
+  local names = {}
+  for name in pairs(spec) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function fail(path, text, ...)
+  error(("%s: " .. text):format(path, ...), 0)
+end
+
+local function describe(value)
+  if type(value) == "string" then return ("%q"):format(value) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return "a " .. type(value)
+end
+
+-- A value that an option may show in a message: secrets never.
+local function shown(name, value)
+  if name == "token" or name == "headers" or name == "body" then return "a " .. type(value) end
+  return describe(value)
+end
+
+local function check_value(path, name, descriptor, value)
+  if descriptor.later then
+    if value == descriptor.absent then return end
+    fail(path, "not yet: it comes with %s", descriptor.later)
+  end
+  local kind = KINDS[descriptor[1]]
+  if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
+  if descriptor[1] == "mode" and MODES[value] ~= true then fail(path, "%q is not yet there: use \"auto\"", value) end
+end
+
+-- Checks every name and value of `given` against `spec`; `prefix` is the path to it ("tls.").
+local function check_table(given, spec, prefix)
+  for name, value in pairs(given) do
+    local descriptor = spec[name]
+    local path = prefix .. tostring(name)
+    if not descriptor then fail(path, "unknown option%s", suggest.hint(tostring(name), names_of(spec))) end
+    check_value(path, name, descriptor, value)
+    if descriptor.fields then check_table(value, descriptor.fields, path .. ".") end
+  end
+end
+
+local function with_defaults(given)
+  local complete = {}
+  for name, descriptor in pairs(SPEC) do complete[name] = descriptor.default end
+  for name, value in pairs(PROFILES[given.profile] or {}) do complete[name] = value end
+  for name, value in pairs(given) do complete[name] = value end
+  return complete
+end
+
+--- Checks what a user gave to sync.connect and completes it with the profile and the defaults. `base` (another complete
+--- table, for configure) takes the place of the defaults.
+---@param given table|string the options, or just the url
+---@param base table|nil
+---@return table complete
+function options.check(given, base)
+  if type(given) == "string" then given = { url = given } end
+  if type(given) ~= "table" then
+    error("sync.connect: expected a url or a table of options, got " .. describe(given), 0)
+  end
+  check_table(given, SPEC, "")
+  if not base then
+    if given.url == nil then fail("url", "required, for example \"http://127.0.0.1:8080\"") end
+    return with_defaults(given)
+  end
+  local complete = {}
+  for name, value in pairs(base) do complete[name] = value end
+  for name, value in pairs(given) do complete[name] = value end
+  return complete
+end
+
+-- {name = value} to {name, value, ...}, sorted, so that requests look the same every time.
+local function header_list(headers, token)
+  local list = {}
+  for _, name in ipairs(names_of(headers)) do
+    list[#list + 1] = name
+    list[#list + 1] = tostring(headers[name])
+  end
+  if token then
+    list[#list + 1] = "Authorization"
+    list[#list + 1] = "Bearer " .. token
+  end
+  return list
+end
+
+--- The headers that only this connect has: what the functions say.
+---@param complete table
+---@return string[] list {name, value, ...}
+function options.asked_headers(complete)
+  local headers, token = {}, nil
+  if type(complete.headers) == "function" then
+    headers = complete.headers() or {}
+    if not KINDS.headers[2](headers) or type(headers) == "function" then
+      fail("headers", "the function gave %s, not a table of strings", describe(headers))
+    end
+  end
+  if type(complete.token) == "function" then
+    token = complete.token()
+    if token ~= nil and type(token) ~= "string" then
+      fail("token", "the function gave a %s, not a string", type(token))
+    end
+  end
+  return header_list(headers, token)
+end
+
+--- Whether headers have to be asked for before every connect.
+---@param complete table
+---@return boolean
+function options.asks(complete)
+  return type(complete.headers) == "function" or type(complete.token) == "function"
+end
+
+--- The flat table that the core takes.
+---@param complete table
+---@return table
+function options.flatten(complete)
+  local flat = {}
+  for name, descriptor in pairs(SPEC) do
+    if descriptor.core then flat[name] = complete[name] end
+  end
+  for _, group in ipairs { "tls", "fields" } do
+    for name, value in pairs(complete[group] or {}) do flat[SPEC[group].fields[name].core] = value end
+  end
+  local types = complete.event_types
+  flat.event_types = type(types) == "table" and table.concat(types, ",") or types
+  flat.idle_timeout_ms = complete.idle_timeout_ms ~= "auto" and complete.idle_timeout_ms or nil
+  flat.stop_when_exhausted = complete.on_exhausted == "stop"
+  flat.auto_connect = complete.auto_connect and complete.mode ~= "off"
+  flat.ask_headers = options.asks(complete)
+  flat.decoded_by_host = type(complete.decode) == "function"
+  flat.decode = flat.decoded_by_host and "none" or complete.decode
+  flat.headers = header_list(type(complete.headers) == "table" and complete.headers or {},
+    type(complete.token) == "string" and complete.token or nil)
+  return flat
+end
+
+return options

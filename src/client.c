@@ -1,0 +1,432 @@
+/*
+ * client.c - a client's life: made, configured, connected, closed; its queue, its subscriptions, its health.
+ *
+ * It owns everything in struct sync_client and carries out what connection.c decides. What arrives is intake.c's.
+ */
+#include "client.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "options.h"
+
+/* ---- timer ------------------------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer) {
+  sync_client *client = timer->data;
+  struct sync_actions actions = {.count = 0};
+  client->armed_ms = -1;
+  sync_connection_tick(&client->connection, sync_loop_now_ms(client->loop), &actions);
+  sync_client_carry_out(client, &actions);
+}
+
+void sync_client_set_timer(sync_client *client) {
+  int64_t deadline_ms = sync_connection_deadline_ms(&client->connection);
+  if (deadline_ms == client->armed_ms) return;
+  client->armed_ms = deadline_ms;
+  int64_t left_ms = deadline_ms - sync_loop_now_ms(client->loop);
+  if (deadline_ms < 0)
+    uv_timer_stop(&client->timer);
+  else
+    uv_timer_start(&client->timer, on_timer, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+}
+
+/* ---- telling the host -------------------------------------------------------------------------------------------- */
+
+void sync_client_mark_ready(sync_client *client) {
+  if (sync_link_alone(&client->ready_link)) sync_link_append(&client->loop->ready, &client->ready_link);
+}
+
+void sync_client_tell(sync_client *client, struct sync_entry entry) {
+  if (sync_queue_push(&client->queue, entry))
+    sync_client_mark_ready(client);
+  else
+    sync_entry_fini(client->alloc, &entry);
+}
+
+void sync_client_tell_failure(sync_client *client, const sync_failure *failure) {
+  sync_failure *copy = sync_alloc_zeroed(client->alloc, sizeof *copy);
+  if (!copy) return;
+  *copy = *failure;
+  sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_ERROR, .failure = copy});
+}
+
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
+
+/* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
+static sync_span resume_id(const sync_client *client) {
+  if (!client->starved) return sync_sse_last_id(&client->sse);
+  return client->latest ? sync_event_text(client->latest, SYNC_EVENT_ID) : (sync_span){NULL, 0};
+}
+
+static sync_code open_exchange(sync_client *client) {
+  client->ending.code = SYNC_OK;
+  client->retry_after_ms = 0;
+  if (sync_sse_restart(&client->sse, resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
+  client->starved = false;
+  struct sync_request request = {
+      .url = client->url,
+      .options = &client->options,
+      .headers = client->answer,
+      .header_count = client->answer_count,
+      .last_event_id = sync_sse_last_id(&client->sse),
+  };
+  return sync_exchange_start(client->exchange, &request);
+}
+
+static void carry_out_open(sync_client *client) {
+  sync_code code = open_exchange(client);
+  if (code == SYNC_OK) return;
+  sync_failure failure;
+  struct sync_actions actions = {.count = 0};
+  sync_failure_set(&failure, code, "the request could not be made: %s", sync_code_text(code));
+  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &failure, 0, &actions);
+  sync_client_carry_out(client, &actions);
+}
+
+static void carry_out_state(sync_client *client, sync_state from, sync_state to) {
+  int64_t now_ms = sync_loop_now_ms(client->loop);
+  sync_metrics *totals = &client->counters.totals;
+  if (from == SYNC_CONNECTED) totals->connected_ms += now_ms - client->connected_since_ms;
+  if (to == SYNC_CONNECTED) {
+    client->connected_since_ms = now_ms;
+    client->connected_at_ms = sync_loop_wall_ms();
+    client->last_failure.code = SYNC_OK;
+    if (totals->total_connections++ > 0) totals->total_reconnects++;
+  }
+  sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_STATE, .from = from, .to = to});
+}
+
+/* A time of the connection's clock as hosts want it; negative: none. */
+static int64_t wall_time_ms(const sync_client *client, int64_t at_ms) {
+  return at_ms < 0 ? 0 : sync_loop_wall_ms() + at_ms - sync_loop_now_ms(client->loop);
+}
+
+static void carry_out_failure(sync_client *client, const sync_failure *failure) {
+  client->counters.totals.failures++;
+  client->last_failure = *failure;
+  client->last_failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
+  sync_client_tell_failure(client, &client->last_failure);
+}
+
+void sync_client_carry_out(sync_client *client, const struct sync_actions *actions) {
+  for (int i = 0; i < actions->count; i++) {
+    const struct sync_action *action = &actions->list[i];
+    switch (action->kind) {
+    case SYNC_ACTION_ASK: sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_ASK}); break;
+    case SYNC_ACTION_OPEN: carry_out_open(client); break;
+    case SYNC_ACTION_ABORT: sync_exchange_abort(client->exchange); break;
+    case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
+    case SYNC_ACTION_FAILURE: carry_out_failure(client, &action->failure); break;
+    }
+  }
+  sync_client_set_timer(client);
+}
+
+/* ---- made and ended ---------------------------------------------------------------------------------------------- */
+
+static struct sync_connection_config connection_config(const sync_options *options) {
+  return (struct sync_connection_config){
+      .ask = options->ask_headers,
+      .auto_reconnect = options->auto_reconnect,
+      .stop_when_exhausted = options->stop_when_exhausted,
+      .max_reconnect_attempts = options->max_reconnect_attempts,
+      .reconnect_delay_ms = options->reconnect_delay_ms,
+      .max_reconnect_delay_ms = options->max_reconnect_delay_ms,
+      .stable_after_ms = options->stable_after_ms,
+      .stream_retry_interval_ms = options->stream_retry_interval_ms,
+      .heartbeat_interval_ms = options->heartbeat_interval_ms,
+      .idle_timeout_ms = options->idle_timeout_ms,
+      .connect_timeout_ms = options->connect_timeout_ms,
+  };
+}
+
+/* Checks `options` and copies them and their url; on an error both outputs are untouched. */
+static sync_code adopt(const sync_allocator *alloc, const sync_options *options, sync_options *copy, char **url,
+                       sync_failure *failure) {
+  sync_failure ours;
+  if (!failure) failure = &ours;
+  sync_code code = sync_options_check(options, failure);
+  if (code != SYNC_OK) return code;
+  char *made = sync_transport_url(alloc, options, failure);
+  if (!made) return failure->code;
+  if (!sync_options_copy(alloc, copy, options)) {
+    sync_alloc_free(alloc, made);
+    return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the options");
+  }
+  *url = made;
+  return SYNC_OK;
+}
+
+static void on_closed(uv_handle_t *handle) {
+  sync_client *client = handle->data;
+  sync_alloc_free(client->alloc, client);
+}
+
+/* Everything but the structure itself, which lives until uv has let go of its timer. */
+static void release(sync_client *client) {
+  sync_link_remove(&client->link);
+  sync_link_remove(&client->ready_link);
+  sync_exchange_free(client->exchange);
+  if (client->latest) sync_event_release(client->latest);
+  sync_entry_fini(client->alloc, &client->current);
+  sync_queue_fini(&client->queue);
+  sync_history_fini(&client->history);
+  sync_match_fini(client->alloc, &client->match);
+  sync_interest_fini(&client->interest);
+  sync_counters_fini(&client->counters);
+  sync_segments_fini(&client->segments);
+  sync_sse_fini(&client->sse);
+  sync_options_fini(client->alloc, &client->options);
+  sync_alloc_free(client->alloc, client->answer);
+  sync_alloc_free(client->alloc, client->url);
+  uv_close((uv_handle_t *)&client->timer, on_closed);
+}
+
+static void init_parts(sync_client *client, sync_loop *loop) {
+  const sync_allocator *alloc = loop->alloc;
+  client->loop = loop;
+  client->alloc = alloc;
+  client->armed_ms = -1;
+  sync_link_init(&client->link, client);
+  sync_link_init(&client->ready_link, client);
+  sync_link_append(&loop->clients, &client->link);
+  uv_timer_init(&loop->uv, &client->timer);
+  client->timer.data = client;
+  sync_segments_init(&client->segments, alloc);
+  sync_interest_init(&client->interest, alloc);
+  sync_counters_init(&client->counters, alloc);
+}
+
+static bool configure_parts(sync_client *client) {
+  const sync_options *options = &client->options;
+  const struct sync_connection_config config = connection_config(options);
+  sync_event_names_init(&client->names, options);
+  sync_queue_init(&client->queue, client->alloc, options->queue_limit);
+  sync_history_init(&client->history, client->alloc, options->event_history_limit);
+  sync_sse_init(&client->sse, client->alloc, options->max_event_bytes);
+  sync_connection_init(&client->connection, &config, sync_loop_random, client->loop);
+  client->exchange = sync_exchange_new(client->loop->transport, &sync_intake_handlers, client);
+  if (!client->exchange) return false;
+  if (!options->last_event_id) return true;
+  const sync_span id = {options->last_event_id, strlen(options->last_event_id)};
+  return sync_sse_restart(&client->sse, id) == SYNC_OK;
+}
+
+sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_failure *failure) {
+  if (!sync_loop_ours(loop)) {
+    sync_failure_set(failure, SYNC_FORKED, "%s", sync_code_text(SYNC_FORKED));
+    return NULL;
+  }
+  sync_client *client = sync_alloc_zeroed(loop->alloc, sizeof *client);
+  if (!client) goto no_memory;
+  if (adopt(loop->alloc, options, &client->options, &client->url, failure) != SYNC_OK) {
+    sync_alloc_free(loop->alloc, client);
+    return NULL;
+  }
+  init_parts(client, loop);
+  if (!configure_parts(client)) {
+    release(client);
+    goto no_memory;
+  }
+  if (options->auto_connect) sync_client_connect(client);
+  return client;
+
+no_memory:
+  sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
+  return NULL;
+}
+
+void sync_client_free(sync_client *client) {
+  if (!client || !sync_loop_ours(client->loop)) return;
+  sync_loop *loop = client->loop;
+  release(client);
+  sync_loop_settle(loop);
+}
+
+void sync_client_set_data(sync_client *client, void *data) {
+  client->data = data;
+}
+
+void *sync_client_data(const sync_client *client) {
+  return client->data;
+}
+
+/* ---- what the host wants ----------------------------------------------------------------------------------------- */
+
+static sync_code follow(sync_client *client, const struct sync_actions *actions) {
+  sync_client_carry_out(client, actions);
+  sync_loop_settle(client->loop);
+  return SYNC_OK;
+}
+
+/* The loop's clock stands still between steps; what the host asks for happens now. */
+static int64_t fresh_now_ms(sync_client *client) {
+  uv_update_time(&client->loop->uv);
+  return sync_loop_now_ms(client->loop);
+}
+
+sync_code sync_client_connect(sync_client *client) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  struct sync_actions actions = {.count = 0};
+  sync_connection_start(&client->connection, fresh_now_ms(client), &actions);
+  return follow(client, &actions);
+}
+
+sync_code sync_client_disconnect(sync_client *client) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  struct sync_actions actions = {.count = 0};
+  sync_connection_stop(&client->connection, &actions);
+  return follow(client, &actions);
+}
+
+sync_code sync_client_reconnect(sync_client *client) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  struct sync_actions actions = {.count = 0};
+  sync_connection_restart(&client->connection, fresh_now_ms(client), &actions);
+  return follow(client, &actions);
+}
+
+sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  for (size_t i = 0; i < count; i++)
+    if (sync_header_check(&headers[i], NULL) != SYNC_OK) return SYNC_HEADER;
+  sync_header *copy = sync_headers_copy(client->alloc, headers, count);
+  if (count && !copy) return SYNC_NO_MEMORY;
+  sync_alloc_free(client->alloc, client->answer);
+  client->answer = copy;
+  client->answer_count = count;
+  struct sync_actions actions = {.count = 0};
+  sync_connection_answered(&client->connection, fresh_now_ms(client), &actions);
+  return follow(client, &actions);
+}
+
+sync_code sync_client_refuse(sync_client *client, const char *why) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  sync_failure failure;
+  struct sync_actions actions = {.count = 0};
+  sync_failure_set(&failure, SYNC_CREDENTIALS, "%s", why);
+  sync_connection_refused(&client->connection, fresh_now_ms(client), &failure, &actions);
+  return follow(client, &actions);
+}
+
+static bool is_away(const sync_client *client) {
+  return client->connection.phase == SYNC_PHASE_AWAY || client->connection.phase == SYNC_PHASE_GIVEN_UP;
+}
+
+/* A stream of another url has other ids. */
+static void start_afresh(sync_client *client) {
+  if (client->latest) sync_event_release(client->latest);
+  client->latest = NULL;
+  client->starved = true;
+}
+
+sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure) {
+  if (!sync_loop_ours(client->loop)) return sync_failure_set(failure, SYNC_FORKED, "%s", sync_code_text(SYNC_FORKED));
+  sync_options copy;
+  char *url;
+  sync_code code = adopt(client->alloc, options, &copy, &url, failure);
+  if (code != SYNC_OK) return code;
+  if (!sync_history_resize(&client->history, copy.event_history_limit)) {
+    sync_options_fini(client->alloc, &copy);
+    sync_alloc_free(client->alloc, url);
+    return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for event_history_limit");
+  }
+  bool reopen = !sync_options_same_request(&client->options, &copy) && !is_away(client);
+  if (strcmp(client->options.url, copy.url) != 0) start_afresh(client);
+  sync_options_fini(client->alloc, &client->options);
+  sync_alloc_free(client->alloc, client->url);
+  client->options = copy;
+  client->url = url;
+  client->connection.config = connection_config(&copy);
+  client->queue.limit = copy.queue_limit;
+  client->sse.max_event_bytes = copy.max_event_bytes;
+  sync_event_names_init(&client->names, &client->options);
+  return reopen ? sync_client_reconnect(client) : SYNC_OK;
+}
+
+sync_state sync_client_state(const sync_client *client) {
+  return client->connection.state;
+}
+
+/* ---- items ------------------------------------------------------------------------------------------------------- */
+
+bool sync_client_next(sync_client *client, sync_item *item) {
+  if (!sync_loop_ours(client->loop)) return false;
+  struct sync_entry *current = &client->current;
+  sync_entry_fini(client->alloc, current);
+  client->match.count = client->match.next = 0;
+  if (!sync_queue_pop(&client->queue, current)) {
+    *current = (struct sync_entry){.kind = SYNC_ITEM_ASK};
+    sync_link_remove(&client->ready_link);
+    return false;
+  }
+  *item = (sync_item){.kind = current->kind, .from = current->from, .to = current->to};
+  if (current->kind == SYNC_ITEM_ERROR)
+    item->failure = current->failure;
+  else
+    item->event = current->event;
+  /* Without memory for more ids, those that fit are served: the oldest subscriptions. */
+  if (current->kind == SYNC_ITEM_EVENT)
+    (void)sync_interest_match(&client->interest, sync_event_text(item->event, SYNC_EVENT_TYPE),
+                              sync_event_text(item->event, SYNC_EVENT_ORDER_ID), &client->match);
+  return true;
+}
+
+uint64_t sync_client_subscribe(sync_client *client, const sync_filter *filter) {
+  return sync_interest_add(&client->interest, filter);
+}
+
+void sync_client_unsubscribe(sync_client *client, uint64_t subscription) {
+  sync_interest_remove(&client->interest, subscription);
+}
+
+uint64_t sync_client_subscriber(sync_client *client) {
+  return sync_interest_next(&client->interest, &client->match);
+}
+
+void sync_client_route(sync_client *client, sync_span type, sync_span order_id) {
+  client->match.count = client->match.next = 0;
+  if (type.length || order_id.length) (void)sync_interest_match(&client->interest, type, order_id, &client->match);
+}
+
+void sync_client_want(sync_client *client, bool every_event, bool comments) {
+  client->want_every_event = every_event;
+  client->want_comments = comments;
+}
+
+sync_event *sync_client_history(const sync_client *client, size_t age) {
+  return sync_history_get(&client->history, age);
+}
+
+/* ---- health and metrics ------------------------------------------------------------------------------------------ */
+
+void sync_client_health(const sync_client *client, sync_health *health) {
+  const struct sync_connection *connection = &client->connection;
+  int64_t now_ms = sync_loop_clock_ms();
+  bool open = connection->phase == SYNC_PHASE_OPEN, waits = connection->phase == SYNC_PHASE_WAITING;
+  *health = (sync_health){
+      .state = connection->state,
+      .last_failure = client->last_failure,
+      .uptime_ms = open ? now_ms - connection->opened_at_ms : 0,
+      .data_age_ms = connection->heard_at_ms > 0 ? now_ms - connection->heard_at_ms : -1,
+      .last_connected_at_ms = client->connected_at_ms,
+      .next_retry_at_ms = waits ? wall_time_ms(client, connection->deadline_ms) : 0,
+      .idle_timeout_ms = sync_connection_idle_timeout_ms(connection),
+      .total_events = client->counters.totals.total_events,
+      .total_reconnects = client->counters.totals.total_reconnects,
+      .last_event_id = resume_id(client),
+  };
+}
+
+void sync_client_metrics(const sync_client *client, sync_metrics *metrics) {
+  *metrics = client->counters.totals;
+  metrics->queue_depth = client->queue.count;
+  metrics->queue_peak = client->queue.peak;
+  if (client->connection.phase == SYNC_PHASE_OPEN)
+    metrics->connected_ms += sync_loop_now_ms(client->loop) - client->connected_since_ms;
+}
+
+bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count) {
+  return sync_counters_type(&client->counters, index, type, count);
+}

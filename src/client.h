@@ -1,0 +1,73 @@
+/*
+ * client.h - a client's inside, for the engine's two halves: client.c (its life, and what the host asks) and intake.c
+ * (what the exchange brings). Hosts see sync.h.
+ */
+#ifndef SYNC_CLIENT_H
+#define SYNC_CLIENT_H
+
+#include "connection.h"
+#include "event.h"
+#include "history.h"
+#include "interest.h"
+#include "loop.h"
+#include "metrics.h"
+#include "queue.h"
+
+struct sync_client {
+  sync_loop *loop;
+  const sync_allocator *alloc;
+  struct sync_link link;       /* among all clients */
+  struct sync_link ready_link; /* among those with items */
+  void *data;
+
+  sync_options options; /* our own copy */
+  char *url;            /* with path and query */
+  struct sync_event_names names;
+  sync_header *answer; /* headers of this connect */
+  size_t answer_count;
+
+  struct sync_connection connection;
+  struct sync_exchange *exchange;
+  struct sync_sse sse;
+  uv_timer_t timer;
+  int64_t armed_ms; /* the deadline that the timer is set to; -1: none */
+
+  struct sync_segments segments;
+  struct sync_queue queue;
+  struct sync_entry current; /* taken last */
+  struct sync_history history;
+  struct sync_interest interest;
+  struct sync_match match;
+  struct sync_counters counters;
+  sync_event *latest; /* the last event that was kept: the cursor, should memory run out */
+  uint64_t seq;
+  bool want_every_event;
+  bool want_comments;
+
+  sync_failure ending; /* why we end the exchange ourselves; SYNC_OK: we do not */
+  sync_failure last_failure;
+  int64_t retry_after_ms;
+  bool starved;               /* the parser is ahead of `latest` */
+  int64_t chunk_at_ms;        /* wall clock of the bytes being read */
+  int64_t connected_at_ms;    /* wall clock */
+  int64_t connected_since_ms; /* loop clock, while connected */
+  unsigned since_look;        /* messages since the budget was looked at */
+};
+
+/* Handlers for the exchange of a client, which is their `arg`. */
+extern const struct sync_exchange_handlers sync_intake_handlers;
+
+/* Carries out actions in their order, then sets the timer to the connection's deadline. */
+void sync_client_carry_out(sync_client *client, const struct sync_actions *actions);
+
+/* Sets the timer if the connection's deadline has changed. */
+void sync_client_set_timer(sync_client *client);
+
+/* Queues an item of the client's own; without memory it is lost, and health still tells. */
+void sync_client_tell(sync_client *client, struct sync_entry entry);
+void sync_client_tell_failure(sync_client *client, const sync_failure *failure);
+
+/* Puts the client on the loop's list of those with items. */
+void sync_client_mark_ready(sync_client *client);
+
+#endif

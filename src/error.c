@@ -1,0 +1,90 @@
+/* error.c - the one table of codes: name, meaning, what to do, whether trying again may help. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+  const char *name;
+  const char *text;
+  const char *hint;
+  bool retryable;
+};
+
+static const struct row table[SYNC_CODE_COUNT] = {
+    [SYNC_OK] = {"OK", "nothing is wrong", "", false},
+    [SYNC_NO_MEMORY] = {"NO_MEMORY", "the system gave no memory",
+                        "free memory, or lower queue_limit and max_event_bytes", true},
+    [SYNC_FORKED] = {"FORKED", "the loop belongs to the parent process", "make a new client after fork()", false},
+    [SYNC_CLOSED] = {"CLOSED", "the client is closed", "make a new one with sync.connect", false},
+    [SYNC_SYSTEM] = {"SYSTEM", "the operating system refused a resource", "look at the limit on open files", true},
+    [SYNC_URL] = {"URL", "the url cannot be used", "give a full one, such as http://127.0.0.1:8080", false},
+    [SYNC_OPTION] = {"OPTION", "an option has a value that cannot be used", "see the options in the README", false},
+    [SYNC_HEADER] = {"HEADER", "a header cannot be sent", "take out carriage return, line feed and NUL", false},
+    [SYNC_DNS] = {"DNS", "the host name was not found", "check the url and this machine's name servers", true},
+    [SYNC_REFUSED] = {"REFUSED", "nobody accepted the connection", "check that the server runs and the port is right",
+                      true},
+    [SYNC_CONNECT_TIMEOUT] = {"CONNECT_TIMEOUT", "no response in time",
+                              "check the network, or raise connect_timeout_ms", true},
+    [SYNC_TLS] = {"TLS", "the TLS connection could not be made", "check the certificate, the clock and tls.ca_file",
+                  true},
+    [SYNC_PROXY] = {"PROXY", "the proxy did not connect us", "check proxy and its credentials", true},
+    [SYNC_NETWORK] = {"NETWORK", "the connection broke", "check the network between here and the server", true},
+    [SYNC_HTTP_STATUS] = {"HTTP_STATUS", "the server answered with a status other than 200",
+                          "look at the status and at the server's log", true},
+    [SYNC_HTTP_AUTH] = {"HTTP_AUTH", "the server wants other credentials", "check token and headers", false},
+    [SYNC_HTTP_REDIRECT] = {"HTTP_REDIRECT", "the server redirects", "connect to the url that it names", false},
+    [SYNC_HTTP_NO_CONTENT] = {"HTTP_NO_CONTENT", "the server asks this client to stay away (204)",
+                              "call reconnect() when it should be tried again", false},
+    [SYNC_HTTP_PROTOCOL] = {"HTTP_PROTOCOL", "the answer is not HTTP", "check that the port speaks HTTP", true},
+    [SYNC_CONTENT_TYPE] = {"CONTENT_TYPE", "the answer is not an event stream",
+                           "check the path; a proxy or login page may have answered", false},
+    [SYNC_STREAM_ENDED] = {"STREAM_ENDED", "the server ended the stream", "nothing: the client reconnects", true},
+    [SYNC_STREAM_CUT] = {"STREAM_CUT", "the stream broke off", "nothing: the client reconnects", true},
+    [SYNC_IDLE_TIMEOUT] = {"IDLE_TIMEOUT", "nothing was heard for too long: the connection counts as dead",
+                           "check for a proxy that buffers, or set idle_timeout_ms", true},
+    [SYNC_EXHAUSTED] = {"EXHAUSTED", "every attempt in a row failed",
+                        "the stream is still probed every stream_retry_interval_ms", true},
+    [SYNC_EVENT_JSON] = {"EVENT_JSON", "an event is not JSON", "fix the server, or use decode = \"none\"", false},
+    [SYNC_EVENT_TOO_LARGE] = {"EVENT_TOO_LARGE", "an event is larger than max_event_bytes",
+                              "raise max_event_bytes, or send less", false},
+    [SYNC_EVENT_DECODE] = {"EVENT_DECODE", "the decode function failed", "fix the decode function", false},
+    [SYNC_CREDENTIALS] = {"CREDENTIALS", "the token or headers function failed", "fix the token or headers function",
+                          true},
+    [SYNC_HANDLER] = {"HANDLER", "a handler raised an error", "fix the handler; other handlers got the event", false},
+    [SYNC_TIMEOUT] = {"TIMEOUT", "nothing came in the time given", "wait longer, or look at health()", true},
+};
+
+static const struct row *row_of(sync_code code) {
+  static const struct row unknown = {"UNKNOWN", "no such code", "", false};
+  return (unsigned)code < SYNC_CODE_COUNT ? &table[code] : &unknown;
+}
+
+const char *sync_code_name(sync_code code) {
+  return row_of(code)->name;
+}
+
+const char *sync_code_text(sync_code code) {
+  return row_of(code)->text;
+}
+
+const char *sync_code_hint(sync_code code) {
+  return row_of(code)->hint;
+}
+
+bool sync_code_retryable(sync_code code) {
+  return row_of(code)->retryable;
+}
+
+sync_code sync_failure_set(sync_failure *failure, sync_code code, const char *format, ...) {
+  if (!failure) return code;
+  memset(failure, 0, sizeof *failure);
+  failure->code = code;
+  failure->retryable = sync_code_retryable(code);
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(failure->message, sizeof failure->message, format, arguments);
+  va_end(arguments);
+  return code;
+}

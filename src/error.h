@@ -1,0 +1,14 @@
+/*
+ * error.h - failures as values: a code from the one table, and a message made where the facts are known.
+ */
+#ifndef SYNC_ERROR_H
+#define SYNC_ERROR_H
+
+#include "sync.h"
+
+/* Makes `failure` (NULL is fine) one of `code`, its message formatted as printf does and cut to what fits. Other fields
+ * are cleared; `retryable` is what the table says. Gives `code` back, so that it can be returned. */
+sync_code sync_failure_set(sync_failure *failure, sync_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

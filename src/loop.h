@@ -1,0 +1,51 @@
+/*
+ * loop.h - the loop's inside, for the engine: what client.c needs of it. Hosts see sync.h.
+ */
+#ifndef SYNC_LOOP_H
+#define SYNC_LOOP_H
+
+#include <uv.h>
+
+#include "transport.h"
+
+/* A client's place in the loop's lists. */
+struct sync_link {
+  struct sync_link *next;
+  struct sync_link *previous;
+  sync_client *client;
+};
+
+struct sync_loop {
+  const sync_allocator *alloc;
+  struct sync_transport *transport;
+  struct sync_link clients; /* head of the ring of all clients */
+  struct sync_link ready;   /* head of the ring of those with items */
+  int64_t spent_at_us;      /* when the step's budget is used up; 0: no bound */
+  uint64_t random;
+  unsigned forks; /* of the process when the loop was made */
+  uv_loop_t uv;
+  uv_timer_t patience; /* ends a step that waits */
+  int timer_fd;        /* shows the loop's next timer through its descriptor; -1: not on this system */
+  uv_poll_t timer_poll;
+  int64_t timer_armed_ms; /* what timer_fd is set to, in loop time; -1: nothing */
+};
+
+void sync_link_init(struct sync_link *link, sync_client *client);
+void sync_link_append(struct sync_link *head, struct sync_link *link);
+void sync_link_remove(struct sync_link *link);
+bool sync_link_alone(const struct sync_link *link);
+
+/* False in a child of the process that made the loop. */
+bool sync_loop_ours(const sync_loop *loop);
+
+/* Makes the descriptor show what is due; after anything that may have changed it. */
+void sync_loop_settle(sync_loop *loop);
+
+/* Milliseconds of the loop's clock, which never goes back; and of the wall clock, since the epoch. */
+int64_t sync_loop_now_ms(const sync_loop *loop);
+int64_t sync_loop_wall_ms(void);
+
+/* 64 even bits; `loop` is a sync_loop. For jitter, not for secrets. */
+uint64_t sync_loop_random(void *loop);
+
+#endif

@@ -1,0 +1,391 @@
+/*
+ * lua_client.c - a sync_client as a userdata, and what arrives as Lua values.
+ *
+ * The userdata owns the client until close; its anchor holds the home used last (element 1) and the loop (element 2),
+ * so that the collector cannot end the loop first. A client that the loop ended with itself is only forgotten.
+ */
+#include "lua_client.h"
+
+#include <string.h>
+
+#include "lua_event.h"
+#include "lua_options.h"
+
+#define CLIENT_TYPE "sync.client"
+
+struct handle {
+  sync_client *client; /* NULL: closed */
+  sync_loop *loop;
+  sync_decode decode;
+  bool decoded_by_host; /* every event first goes to entry DECODER, which calls core:route() */
+};
+
+/* Entries of the table of subscriptions that are not the engine's. */
+enum entry { ENTRY_DECODER = -1, ENTRY_SIGNALS };
+
+enum anchor { ANCHOR_HOME = 1, ANCHOR_LOOP };
+
+static struct handle *check_handle(lua_State *L) {
+  return luaL_checkudata(L, 1, CLIENT_TYPE);
+}
+
+int lua_push_failure(lua_State *L, sync_code code, const char *message) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", sync_code_name(code), message);
+  lua_pushstring(L, sync_code_name(code));
+  return 3;
+}
+
+/* true; or nil and why. */
+static int push_outcome(lua_State *L, sync_code code) {
+  if (code != SYNC_OK) return lua_push_failure(L, code, sync_code_text(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* How events are decoded, of the options at stack index 2. */
+static void set_decode(lua_State *L, struct handle *handle, sync_decode decode) {
+  handle->decode = decode;
+  lua_getfield(L, 2, "decoded_by_host");
+  handle->decoded_by_host = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
+/* ---- made and ended ---------------------------------------------------------------------------------------------- */
+
+int lua_client_new(lua_State *L, sync_loop *loop) {
+  sync_options options;
+  sync_failure failure = {.code = SYNC_OK};
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_options_read(L, 2, &options);
+  struct handle *handle = lua_newuserdata(L, sizeof *handle);
+  *handle = (struct handle){.loop = loop};
+  set_decode(L, handle, options.decode);
+  luaL_getmetatable(L, CLIENT_TYPE);
+  lua_setmetatable(L, -2);
+  lua_createtable(L, ANCHOR_LOOP, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, ANCHOR_LOOP);
+  compat_set_anchor(L, -2);
+  handle->client = sync_client_new(loop, &options, &failure);
+  if (!handle->client) return lua_push_failure(L, failure.code, failure.message);
+  sync_client_set_data(handle->client, handle);
+  return 1;
+}
+
+static int client_close(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_client_free(handle->client);
+  handle->client = NULL;
+  return 0;
+}
+
+/* ---- what the host wants ----------------------------------------------------------------------------------------- */
+
+static int command(lua_State *L, sync_code (*act)(sync_client *client)) {
+  struct handle *handle = check_handle(L);
+  return push_outcome(L, handle->client ? act(handle->client) : SYNC_CLOSED);
+}
+
+static int client_connect(lua_State *L) {
+  return command(L, sync_client_connect);
+}
+
+static int client_disconnect(lua_State *L) {
+  return command(L, sync_client_disconnect);
+}
+
+static int client_reconnect(lua_State *L) {
+  return command(L, sync_client_reconnect);
+}
+
+/* core:configure(options): all of them, as to core.client() */
+static int client_configure(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_options options;
+  sync_failure failure = {.code = SYNC_OK};
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  lua_options_read(L, 2, &options);
+  if (sync_client_configure(handle->client, &options, &failure) != SYNC_OK)
+    return lua_push_failure(L, failure.code, failure.message);
+  set_decode(L, handle, options.decode);
+  return push_outcome(L, SYNC_OK);
+}
+
+/* core:answer({name, value, ...}) */
+static int client_answer(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  size_t count;
+  const sync_header *headers = lua_options_headers(L, 2, &count);
+  return push_outcome(L, handle->client ? sync_client_answer(handle->client, headers, count) : SYNC_CLOSED);
+}
+
+/* core:refuse(why) */
+static int client_refuse(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  const char *why = luaL_checkstring(L, 2);
+  return push_outcome(L, handle->client ? sync_client_refuse(handle->client, why) : SYNC_CLOSED);
+}
+
+/* core:want(every_event, comments) */
+static int client_want(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (handle->client) sync_client_want(handle->client, lua_toboolean(L, 2), lua_toboolean(L, 3));
+  return 0;
+}
+
+/* ---- subscriptions ----------------------------------------------------------------------------------------------- */
+
+/* The list of strings at `index` (nil: none) as spans; pushes their anchor. */
+static const sync_span *read_texts(lua_State *L, int index, size_t *count) {
+  *count = lua_istable(L, index) ? lua_rawlen(L, index) : 0;
+  sync_span *texts = lua_newuserdata(L, *count * sizeof *texts + 1);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, index, (int)i + 1);
+    texts[i].bytes = lua_tolstring(L, -1, &texts[i].length);
+    lua_pop(L, 1); /* the list keeps it */
+  }
+  return texts;
+}
+
+/* core:subscribe(order_ids, types): the subscription's number */
+static int client_subscribe(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_filter filter;
+  lua_settop(L, 3);
+  filter.order_ids = read_texts(L, 2, &filter.order_id_count);
+  filter.types = read_texts(L, 3, &filter.type_count);
+  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  uint64_t id = sync_client_subscribe(handle->client, &filter);
+  if (id == 0) return push_outcome(L, SYNC_NO_MEMORY);
+  compat_push_integer(L, (int64_t)id);
+  return 1;
+}
+
+static int client_unsubscribe(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (handle->client) sync_client_unsubscribe(handle->client, (uint64_t)luaL_checknumber(L, 2));
+  return 0;
+}
+
+/* ---- what arrives ------------------------------------------------------------------------------------------------ */
+
+static void set_text(lua_State *L, const char *name, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+static void set_number(lua_State *L, const char *name, int64_t value) {
+  compat_push_integer(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_failure_table(lua_State *L, const sync_failure *failure) {
+  lua_createtable(L, 0, 8);
+  set_text(L, "kind", "error");
+  set_text(L, "code", sync_code_name(failure->code));
+  set_text(L, "message", failure->message);
+  set_text(L, "hint", sync_code_hint(failure->code));
+  set_flag(L, "retryable", failure->retryable);
+  if (failure->status) set_number(L, "status", failure->status);
+  if (failure->attempt) set_number(L, "attempt", failure->attempt);
+  if (failure->next_retry_at_ms) set_number(L, "next_retry_at", failure->next_retry_at_ms);
+}
+
+static void push_signal(lua_State *L, const sync_item *item) {
+  if (item->kind == SYNC_ITEM_ERROR) {
+    push_failure_table(L, item->failure);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  switch (item->kind) {
+  case SYNC_ITEM_STATE:
+    set_text(L, "kind", "state");
+    set_text(L, "from", sync_state_name(item->from));
+    set_text(L, "to", sync_state_name(item->to));
+    break;
+  case SYNC_ITEM_COMMENT:
+    set_text(L, "kind", "comment");
+    compat_push_span(L, sync_event_text(item->event, SYNC_EVENT_RAW));
+    lua_setfield(L, -2, "text");
+    break;
+  default: set_text(L, "kind", "ask"); break;
+  }
+}
+
+/* Pushes the table of subscriptions' entry for `id`, nil if there is none. */
+static void push_subscription(lua_State *L, int64_t id) {
+  lua_rawgeti(L, 2, (int)id);
+}
+
+/* Gives the next item and one of those it is for. 0: nothing to do. */
+static int take_item(lua_State *L, struct handle *handle, bool pull) {
+  sync_item item;
+  while (!sync_loop_spent(handle->loop) && sync_client_next(handle->client, &item)) {
+    if (item.kind != SYNC_ITEM_EVENT) {
+      push_signal(L, &item);
+      push_subscription(L, ENTRY_SIGNALS);
+      return 2;
+    }
+    int64_t id = handle->decoded_by_host ? ENTRY_DECODER : (int64_t)sync_client_subscriber(handle->client);
+    if (id == 0 && !pull) continue; /* whoever wanted it has unsubscribed since */
+    lua_event_push(L, item.event, handle->decode, 5);
+    if (id == 0)
+      lua_pushnil(L);
+    else
+      push_subscription(L, id);
+    return 2;
+  }
+  return 0;
+}
+
+/* core:take(subscriptions, event, pull): what to do next, one call at a time: an item and the subscription that it is
+ * for (signals: entry 0). `event` is what the call before gave: as long as more subscriptions want it, it comes back
+ * with the next of them. With `pull`, an event is also given when nobody wants it, and once more at the end, both
+ * without a subscription. Nothing: the queue is empty, or the step's budget is spent. */
+static int client_take(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  lua_settop(L, 4);
+  if (!handle->client) return 0;
+  uint64_t id = lua_isnil(L, 3) ? 0 : sync_client_subscriber(handle->client);
+  if (id > 0) {
+    lua_pushvalue(L, 3);
+    push_subscription(L, (int64_t)id);
+    return 2;
+  }
+  bool pull = lua_toboolean(L, 4);
+  if (pull && !lua_isnil(L, 3)) {
+    lua_pushvalue(L, 3);
+    return 1;
+  }
+  compat_push_anchor(L, 1);
+  return take_item(L, handle, pull);
+}
+
+/* core:route([type [, order_id]]): who gets the event taken last; without arguments nobody does. */
+static int client_route(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_span type = {"", 0}, order_id = {"", 0};
+  type.bytes = luaL_optlstring(L, 2, "", &type.length);
+  order_id.bytes = luaL_optlstring(L, 3, "", &order_id.length);
+  if (handle->client) sync_client_route(handle->client, type, order_id);
+  return 0;
+}
+
+/* core:history(age): the event that is `age` older than the latest, or nil. */
+static int client_history(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_event *event = NULL;
+  if (handle->client) event = sync_client_history(handle->client, (size_t)luaL_checknumber(L, 2));
+  if (!event) return 0;
+  lua_settop(L, 1);
+  compat_push_anchor(L, 1);
+  lua_event_push(L, event, handle->decode, 2);
+  return 1;
+}
+
+/* ---- health and metrics ------------------------------------------------------------------------------------------ */
+
+static int client_state(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  lua_pushstring(L, sync_state_name(handle->client ? sync_client_state(handle->client) : SYNC_STATE_CLOSED));
+  return 1;
+}
+
+static int client_health(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  sync_health health;
+  if (!handle->client) return 0;
+  sync_client_health(handle->client, &health);
+  lua_createtable(L, 0, 20);
+  set_text(L, "state", sync_state_name(health.state));
+  set_number(L, "uptime_ms", health.uptime_ms);
+  set_number(L, "total_events", (int64_t)health.total_events);
+  set_number(L, "total_reconnects", (int64_t)health.total_reconnects);
+  set_number(L, "idle_timeout_ms", health.idle_timeout_ms);
+  if (health.data_age_ms >= 0) set_number(L, "data_age_ms", health.data_age_ms);
+  if (health.last_connected_at_ms) set_number(L, "last_connected_at", health.last_connected_at_ms);
+  if (health.next_retry_at_ms) set_number(L, "next_retry_at", health.next_retry_at_ms);
+  if (health.last_event_id.length) {
+    compat_push_span(L, health.last_event_id);
+    lua_setfield(L, -2, "last_event_id");
+  }
+  if (health.last_failure.code != SYNC_OK) {
+    push_failure_table(L, &health.last_failure);
+    lua_setfield(L, -2, "error");
+  }
+  return 1;
+}
+
+static const struct metric {
+  const char *name;
+  size_t offset;
+} metrics[] = {
+    {"total_events", offsetof(sync_metrics, total_events)},
+    {"total_connections", offsetof(sync_metrics, total_connections)},
+    {"total_reconnects", offsetof(sync_metrics, total_reconnects)},
+    {"total_bytes", offsetof(sync_metrics, total_bytes)},
+    {"comments", offsetof(sync_metrics, comments)},
+    {"heartbeats", offsetof(sync_metrics, heartbeats)},
+    {"parse_errors", offsetof(sync_metrics, parse_errors)},
+    {"too_large", offsetof(sync_metrics, too_large)},
+    {"failures", offsetof(sync_metrics, failures)},
+    {"pauses", offsetof(sync_metrics, pauses)},
+    {"queue_depth", offsetof(sync_metrics, queue_depth)},
+    {"queue_peak", offsetof(sync_metrics, queue_peak)},
+    {"connected_ms", offsetof(sync_metrics, connected_ms)},
+};
+
+static void push_event_counts(lua_State *L, const sync_client *client) {
+  sync_span type;
+  uint64_t count;
+  lua_newtable(L);
+  for (size_t index = 0; sync_client_type_count(client, index, &type, &count); index++) {
+    compat_push_span(L, type);
+    compat_push_integer(L, (int64_t)count);
+    lua_rawset(L, -3);
+  }
+}
+
+static int client_metrics(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  sync_metrics values;
+  if (!handle->client) return 0;
+  sync_client_metrics(handle->client, &values);
+  lua_createtable(L, 0, 20);
+  for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+    int64_t value; /* unsigned counts stay far below the sign */
+    memcpy(&value, (const char *)&values + metrics[i].offset, sizeof value);
+    set_number(L, metrics[i].name, value);
+  }
+  push_event_counts(L, handle->client);
+  lua_setfield(L, -2, "event_counts");
+  return 1;
+}
+
+/* ---- registration ------------------------------------------------------------------------------------------------ */
+
+void lua_client_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"__gc", client_close},      {"answer", client_answer},
+      {"close", client_close},     {"configure", client_configure},
+      {"connect", client_connect}, {"disconnect", client_disconnect},
+      {"health", client_health},   {"history", client_history},
+      {"metrics", client_metrics}, {"reconnect", client_reconnect},
+      {"refuse", client_refuse},   {"route", client_route},
+      {"state", client_state},     {"subscribe", client_subscribe},
+      {"take", client_take},       {"unsubscribe", client_unsubscribe},
+      {"want", client_want},       {NULL, NULL},
+  };
+  luaL_newmetatable(L, CLIENT_TYPE);
+  compat_set_functions(L, functions);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,19 @@
+/*
+ * lua_client.h - a sync_client as a userdata, and what arrives as Lua values.
+ */
+#ifndef SYNC_LUA_CLIENT_H
+#define SYNC_LUA_CLIENT_H
+
+#include "lua_compat.h"
+
+/* Registers the metatable. */
+void lua_client_open(lua_State *L);
+
+/* core.client(loop, options): a client userdata; or nil, "CODE: text", "CODE". `loop` is at stack index 1 (the client
+ * keeps it alive), the flat options at 2. */
+int lua_client_new(lua_State *L, sync_loop *loop);
+
+/* Pushes nil, "CODE: message", "CODE". */
+int lua_push_failure(lua_State *L, sync_code code, const char *message);
+
+#endif

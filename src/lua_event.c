@@ -1,0 +1,252 @@
+/* lua_event.c - events as Lua tables. */
+#include "lua_event.h"
+
+#include <string.h>
+
+#include "lua_json.h"
+
+/* The table's hidden fields are in its array part, away from the names that users see. */
+enum slot { SLOT_HOME = 1, SLOT_EVENT, SLOT_DECODE };
+
+#define HOME_TYPE  "sync.home"
+#define EVENT_TYPE "sync.event"
+
+/* Keeps one event of a home retained, and with it all of them. */
+struct home {
+  sync_event *event;
+};
+
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
+
+/* Pushes the field's value, or nothing. */
+typedef int (*push_field)(lua_State *L, const sync_event *event, sync_decode decode);
+
+static int push_text(lua_State *L, sync_span text) {
+  if (text.length == 0) return 0;
+  compat_push_span(L, text);
+  return 1;
+}
+
+static int push_id(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  return push_text(L, sync_event_text(event, SYNC_EVENT_ID));
+}
+
+static int push_timestamp(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  return push_text(L, sync_event_text(event, SYNC_EVENT_TIMESTAMP));
+}
+
+static int push_raw(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  compat_push_span(L, sync_event_text(event, SYNC_EVENT_RAW));
+  return 1;
+}
+
+static int push_data(lua_State *L, const sync_event *event, sync_decode decode) {
+  sync_span data = sync_event_text(event, SYNC_EVENT_DATA);
+  if (decode == SYNC_DECODE_NONE || !lua_json_push(L, data)) compat_push_span(L, data);
+  return 1;
+}
+
+static int push_received_at(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  compat_push_integer(L, sync_event_received_at_ms(event));
+  return 1;
+}
+
+static int push_seq(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  compat_push_integer(L, (int64_t)sync_event_seq(event));
+  return 1;
+}
+
+static int push_source(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)event, (void)decode;
+  lua_pushliteral(L, "stream");
+  return 1;
+}
+
+static int push_false(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)event, (void)decode;
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+/* The text member of an object that is called `camel` or `snake`; a look into JSON without a table. */
+static sync_span find_member(sync_span object, const char *camel, const char *snake) {
+  sync_json json;
+  sync_json_token key, value;
+  sync_json_init(&json, object);
+  if (sync_json_next(&json, &key) != SYNC_JSON_OBJECT) return (sync_span){NULL, 0};
+  while (sync_json_next(&json, &key) == SYNC_JSON_KEY) {
+    sync_json_kind kind = sync_json_next(&json, &value);
+    bool here = (key.text.length == strlen(camel) && memcmp(key.text.bytes, camel, key.text.length) == 0) ||
+                (key.text.length == strlen(snake) && memcmp(key.text.bytes, snake, key.text.length) == 0);
+    if (here && kind == SYNC_JSON_STRING && !value.escaped) return value.text;
+    if ((kind == SYNC_JSON_OBJECT || kind == SYNC_JSON_ARRAY) && !sync_json_skip(&json)) break;
+  }
+  return (sync_span){NULL, 0};
+}
+
+static int push_stage(lua_State *L, const sync_event *event, sync_decode decode, const char *camel, const char *snake) {
+  if (decode != SYNC_DECODE_ORDER) return 0;
+  return push_text(L, find_member(sync_event_text(event, SYNC_EVENT_DATA), camel, snake));
+}
+
+static int push_previous_stage(lua_State *L, const sync_event *event, sync_decode decode) {
+  return push_stage(L, event, decode, "previousStage", "previous_stage");
+}
+
+static int push_new_stage(lua_State *L, const sync_event *event, sync_decode decode) {
+  return push_stage(L, event, decode, "newStage", "new_stage");
+}
+
+static const struct field {
+  const char *name;
+  push_field push;
+} fields[] = {
+    {"id", push_id},
+    {"timestamp", push_timestamp},
+    {"data", push_data},
+    {"previous_stage", push_previous_stage},
+    {"new_stage", push_new_stage},
+    {"received_at", push_received_at},
+    {"source", push_source},
+    {"seq", push_seq},
+    {"redelivered", push_false},
+    {"acknowledged", push_false},
+    {"raw", push_raw},
+};
+
+#define FIELD_COUNT (sizeof fields / sizeof *fields)
+
+/* Makes field number `index` of the event at stack index 1, keeps it there and leaves it on the stack; 0: it has none.
+ */
+static int make_field(lua_State *L, size_t index) {
+  lua_rawgeti(L, 1, SLOT_EVENT);
+  const sync_event *event = lua_touserdata(L, -1);
+  lua_rawgeti(L, 1, SLOT_DECODE);
+  sync_decode decode = (sync_decode)lua_tointeger(L, -1);
+  if (!event || !fields[index].push(L, event, decode)) return 0;
+  lua_pushstring(L, fields[index].name);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, 1);
+  return 1;
+}
+
+/* event.name for a field that is not there yet. Upvalue 1: names to field numbers; 2: the methods. */
+static int event_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (!lua_isnil(L, -1)) return make_field(L, (size_t)lua_tointeger(L, -1));
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  return 1;
+}
+
+/* event:plain(): a copy with every field, none of them hidden. */
+static int event_plain(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  for (size_t index = 0; index < FIELD_COUNT; index++) {
+    lua_getfield(L, 1, fields[index].name);
+    lua_settop(L, 1);
+  }
+  lua_createtable(L, 0, (int)FIELD_COUNT + 2);
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 2);
+  }
+  return 1;
+}
+
+/* pairs(event), where the VM asks: Lua 5.2 and later. Also makes `for k, v in pairs` show no hidden field. */
+static int event_pairs(lua_State *L) {
+  lua_getglobal(L, "next");
+  lua_pushcfunction(L, event_plain);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
+static int event_tostring(lua_State *L) {
+  lua_getfield(L, 1, "type");
+  lua_getfield(L, 1, "order_id");
+  lua_pushfstring(L, "event %s of %s", lua_tostring(L, 2), lua_isnil(L, 3) ? "no order" : lua_tostring(L, 3));
+  return 1;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+static int home_gc(lua_State *L) {
+  struct home *home = lua_touserdata(L, 1);
+  if (home->event) sync_event_release(home->event);
+  home->event = NULL;
+  return 0;
+}
+
+/* Pushes the home of `event`: the one used last, or a new one. */
+static void push_home(lua_State *L, sync_event *event, int anchor) {
+  lua_rawgeti(L, anchor, 1);
+  const struct home *last = lua_touserdata(L, -1);
+  if (last && sync_event_home(last->event) == sync_event_home(event)) return;
+  lua_pop(L, 1);
+  struct home *home = lua_newuserdata(L, sizeof *home);
+  home->event = NULL;
+  luaL_getmetatable(L, HOME_TYPE);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, anchor, 1);
+  sync_event_retain(event); /* last: nothing raises from here on */
+  home->event = event;
+}
+
+void lua_event_push(lua_State *L, sync_event *event, sync_decode decode, int anchor) {
+  sync_span order_id = sync_event_text(event, SYNC_EVENT_ORDER_ID);
+  lua_createtable(L, SLOT_DECODE, 2);
+  push_home(L, event, anchor);
+  lua_rawseti(L, -2, SLOT_HOME);
+  lua_pushlightuserdata(L, event);
+  lua_rawseti(L, -2, SLOT_EVENT);
+  lua_pushinteger(L, decode);
+  lua_rawseti(L, -2, SLOT_DECODE);
+  lua_pushliteral(L, "type");
+  compat_push_span(L, sync_event_text(event, SYNC_EVENT_TYPE));
+  lua_rawset(L, -3);
+  if (order_id.length) {
+    lua_pushliteral(L, "order_id");
+    compat_push_span(L, order_id);
+    lua_rawset(L, -3);
+  }
+  luaL_getmetatable(L, EVENT_TYPE);
+  lua_setmetatable(L, -2);
+}
+
+static void push_field_numbers(lua_State *L) {
+  lua_createtable(L, 0, (int)FIELD_COUNT);
+  for (size_t index = 0; index < FIELD_COUNT; index++) {
+    lua_pushinteger(L, (lua_Integer)index);
+    lua_setfield(L, -2, fields[index].name);
+  }
+}
+
+void lua_event_open(lua_State *L) {
+  static const luaL_Reg home_metamethods[] = {{"__gc", home_gc}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__pairs", event_pairs}, {"__tostring", event_tostring}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"plain", event_plain}, {NULL, NULL}};
+  luaL_newmetatable(L, HOME_TYPE);
+  compat_set_functions(L, home_metamethods);
+  lua_pop(L, 1);
+  luaL_newmetatable(L, EVENT_TYPE);
+  compat_set_functions(L, metamethods);
+  push_field_numbers(L);
+  lua_newtable(L);
+  compat_set_functions(L, methods);
+  lua_pushcclosure(L, event_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,146 @@
+/*
+ * lua_sync.c - `require "sync.core"`: the loop and the table of codes. Private to lua/sync/, which is the surface.
+ *
+ * No lua_State is kept beyond the call it came with: in nginx every request has another, short-lived one.
+ */
+#include "lua_client.h"
+#include "lua_event.h"
+#include "lua_json.h"
+
+#define LOOP_TYPE "sync.loop"
+
+struct loop_handle {
+  sync_loop *loop;
+};
+
+static sync_loop *check_loop(lua_State *L) {
+  return ((struct loop_handle *)luaL_checkudata(L, 1, LOOP_TYPE))->loop;
+}
+
+/* core.loop() */
+static int core_loop(lua_State *L) {
+  struct loop_handle *handle = lua_newuserdata(L, sizeof *handle);
+  handle->loop = NULL;
+  luaL_getmetatable(L, LOOP_TYPE);
+  lua_setmetatable(L, -2);
+  handle->loop = sync_loop_new(NULL);
+  return handle->loop ? 1 : lua_push_failure(L, SYNC_SYSTEM, sync_code_text(SYNC_SYSTEM));
+}
+
+/* By then no client is left: each keeps the loop's userdata alive, and in lua_close() finalizers run youngest first. */
+static int loop_gc(lua_State *L) {
+  struct loop_handle *handle = luaL_checkudata(L, 1, LOOP_TYPE);
+  sync_loop_free(handle->loop);
+  handle->loop = NULL;
+  return 0;
+}
+
+/* loop:client(options) */
+static int loop_client(lua_State *L) {
+  return lua_client_new(L, check_loop(L));
+}
+
+/* loop:step(timeout_ms, budget_us): true; or nil, "CODE: text", "CODE" */
+static int loop_step(lua_State *L) {
+  sync_code code = sync_loop_step(check_loop(L), (int)luaL_checkinteger(L, 2), (int64_t)luaL_optinteger(L, 3, 0));
+  if (code != SYNC_OK) return lua_push_failure(L, code, sync_code_text(code));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int loop_spent(lua_State *L) {
+  lua_pushboolean(L, sync_loop_spent(check_loop(L)));
+  return 1;
+}
+
+static int loop_fd(lua_State *L) {
+  lua_pushinteger(L, sync_loop_fd(check_loop(L)));
+  return 1;
+}
+
+static int loop_timeout_ms(lua_State *L) {
+  lua_pushinteger(L, sync_loop_timeout_ms(check_loop(L)));
+  return 1;
+}
+
+/* loop:ready(): the address of a client userdata with items to take, in turn, or nil; core:address() is the same. */
+static int loop_ready(lua_State *L) {
+  sync_client *client = sync_loop_ready(check_loop(L));
+  if (!client) return 0;
+  lua_pushlightuserdata(L, sync_client_data(client));
+  return 1;
+}
+
+/* core.decode(text): the value of JSON text; nothing if it is none. */
+static int core_decode(lua_State *L) {
+  sync_span text = {NULL, 0};
+  text.bytes = luaL_checklstring(L, 1, &text.length);
+  return lua_json_push(L, text) ? 1 : 0;
+}
+
+/* core.clock_ms(): milliseconds of a clock that never goes back */
+static int core_clock_ms(lua_State *L) {
+  compat_push_integer(L, sync_loop_clock_ms());
+  return 1;
+}
+
+/* core.address(userdata) */
+static int core_address(lua_State *L) {
+  lua_pushlightuserdata(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* core.codes: name -> {text=, hint=, retryable=} */
+static void push_codes(lua_State *L) {
+  lua_createtable(L, 0, SYNC_CODE_COUNT);
+  for (int code = SYNC_OK + 1; code < SYNC_CODE_COUNT; code++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, sync_code_text((sync_code)code));
+    lua_setfield(L, -2, "text");
+    lua_pushstring(L, sync_code_hint((sync_code)code));
+    lua_setfield(L, -2, "hint");
+    lua_pushboolean(L, sync_code_retryable((sync_code)code));
+    lua_setfield(L, -2, "retryable");
+    lua_setfield(L, -2, sync_code_name((sync_code)code));
+  }
+}
+
+static void open_loop(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"__gc", loop_gc},
+      {"client", loop_client},
+      {"fd", loop_fd},
+      {"ready", loop_ready},
+      {"spent", loop_spent},
+      {"step", loop_step},
+      {"timeout_ms", loop_timeout_ms},
+      {NULL, NULL},
+  };
+  luaL_newmetatable(L, LOOP_TYPE);
+  compat_set_functions(L, functions);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+__attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
+
+int luaopen_sync_core(lua_State *L) {
+  static const luaL_Reg functions[] = {{"address", core_address},
+                                       {"clock_ms", core_clock_ms},
+                                       {"decode", core_decode},
+                                       {"loop", core_loop},
+                                       {NULL, NULL}};
+  open_loop(L);
+  lua_client_open(L);
+  lua_event_open(L);
+  lua_newtable(L);
+  compat_set_functions(L, functions);
+  push_codes(L);
+  lua_setfield(L, -2, "codes");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  lua_pushliteral(L, SYNC_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

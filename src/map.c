@@ -1,0 +1,112 @@
+/* map.c - open addressing with linear probing; removal shifts back what follows, so there are no tombstones. */
+#include "map.h"
+
+#include <string.h>
+
+#define MAP_FIRST_SLOTS 16u
+
+struct sync_map_slot {
+  char *key; /* NULL: free */
+  size_t length;
+  uint64_t hash;
+  union sync_map_value value;
+};
+
+/* Eight bytes a round, mixed by multiplication. Keys are put by the host, looked up by what the server sends: a server
+ * can make a look-up miss, not make the table degenerate. */
+static uint64_t hash_of(sync_span key) {
+  const uint64_t prime = 0x9e3779b97f4a7c15u;
+  uint64_t hash = key.length * prime, word;
+  const char *at = key.bytes;
+  size_t left = key.length;
+  for (; left >= sizeof word; at += sizeof word, left -= sizeof word) {
+    memcpy(&word, at, sizeof word);
+    hash = (hash ^ word) * prime;
+    hash ^= hash >> 29;
+  }
+  word = 0;
+  if (left) memcpy(&word, at, left);
+  hash = (hash ^ word) * prime;
+  return hash ^ (hash >> 32);
+}
+
+static bool slot_has(const struct sync_map_slot *slot, uint64_t hash, sync_span key) {
+  return slot->hash == hash && slot->length == key.length && memcmp(slot->key, key.bytes, key.length) == 0;
+}
+
+/* The slot of `key`, or the free one where it would go. The table always has a free slot. */
+static struct sync_map_slot *locate(const struct sync_map *map, uint64_t hash, sync_span key) {
+  size_t mask = map->capacity - 1, index = hash & mask;
+  while (map->slots[index].key && !slot_has(&map->slots[index], hash, key)) index = (index + 1) & mask;
+  return &map->slots[index];
+}
+
+/* Twice the room, so that at most three quarters are taken. */
+static bool grow(struct sync_map *map) {
+  struct sync_map larger = {.alloc = map->alloc, .capacity = map->capacity ? map->capacity * 2 : MAP_FIRST_SLOTS};
+  larger.slots = sync_alloc_zeroed(map->alloc, larger.capacity * sizeof *larger.slots);
+  if (!larger.slots) return false;
+  for (size_t index = 0; index < map->capacity; index++) {
+    struct sync_map_slot *slot = &map->slots[index];
+    if (slot->key) *locate(&larger, slot->hash, (sync_span){slot->key, slot->length}) = *slot;
+  }
+  sync_alloc_free(map->alloc, map->slots);
+  map->slots = larger.slots;
+  map->capacity = larger.capacity;
+  return true;
+}
+
+void sync_map_init(struct sync_map *map, const sync_allocator *alloc) {
+  *map = (struct sync_map){.alloc = alloc};
+}
+
+void sync_map_fini(struct sync_map *map) {
+  for (size_t index = 0; index < map->capacity; index++) sync_alloc_free(map->alloc, map->slots[index].key);
+  sync_alloc_free(map->alloc, map->slots);
+  sync_map_init(map, map->alloc);
+}
+
+union sync_map_value *sync_map_find(const struct sync_map *map, sync_span key) {
+  if (map->count == 0) return NULL;
+  struct sync_map_slot *slot = locate(map, hash_of(key), key);
+  return slot->key ? &slot->value : NULL;
+}
+
+union sync_map_value *sync_map_put(struct sync_map *map, sync_span key) {
+  union sync_map_value *found = sync_map_find(map, key);
+  if (found) return found;
+  if ((map->count + 1) * 4 > map->capacity * 3 && !grow(map)) return NULL;
+  char *copy = sync_alloc_text(map->alloc, key);
+  if (!copy) return NULL;
+  uint64_t hash = hash_of(key);
+  struct sync_map_slot *slot = locate(map, hash, key);
+  *slot = (struct sync_map_slot){.key = copy, .length = key.length, .hash = hash};
+  map->count++;
+  return &slot->value;
+}
+
+void sync_map_remove(struct sync_map *map, sync_span key) {
+  if (map->count == 0) return;
+  struct sync_map_slot *slot = locate(map, hash_of(key), key);
+  if (!slot->key) return;
+  sync_alloc_free(map->alloc, slot->key);
+  map->count--;
+  size_t mask = map->capacity - 1, hole = (size_t)(slot - map->slots);
+  for (size_t index = (hole + 1) & mask; map->slots[index].key; index = (index + 1) & mask) {
+    size_t home = map->slots[index].hash & mask;
+    if (((index - home) & mask) < ((index - hole) & mask)) continue; /* it may not move before its home */
+    map->slots[hole] = map->slots[index];
+    hole = index;
+  }
+  map->slots[hole] = (struct sync_map_slot){.key = NULL};
+}
+
+union sync_map_value *sync_map_each(const struct sync_map *map, size_t *cursor, sync_span *key) {
+  while (*cursor < map->capacity) {
+    struct sync_map_slot *slot = &map->slots[(*cursor)++];
+    if (!slot->key) continue;
+    *key = (sync_span){slot->key, slot->length};
+    return &slot->value;
+  }
+  return NULL;
+}

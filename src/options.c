@@ -1,0 +1,249 @@
+/* options.c - one table of texts, one of numbers; everything else walks them. */
+#include "options.h"
+
+#include <string.h>
+
+#include "error.h"
+
+/* ---- the tables -------------------------------------------------------------------------------------------------- */
+
+/* Texts; all but the field names are part of what the server is asked. */
+static const size_t texts[] = {
+    offsetof(sync_options, url),
+    offsetof(sync_options, order_id),
+    offsetof(sync_options, event_types),
+    offsetof(sync_options, last_event_id),
+    offsetof(sync_options, method),
+    offsetof(sync_options, accept_encoding),
+    offsetof(sync_options, http_version),
+    offsetof(sync_options, proxy),
+    offsetof(sync_options, unix_socket),
+    offsetof(sync_options, ca_file),
+    offsetof(sync_options, cert_file),
+    offsetof(sync_options, key_file),
+    offsetof(sync_options, pinned_public_key),
+    offsetof(sync_options, field_type),
+    offsetof(sync_options, field_order_id),
+    offsetof(sync_options, field_timestamp),
+    offsetof(sync_options, field_data),
+};
+
+#define TEXT_COUNT (sizeof texts / sizeof *texts)
+
+struct number {
+  const char *name;
+  size_t offset;
+  int64_t least;
+};
+
+#define DAY_MS (24 * 60 * 60 * 1000)
+
+/* Durations end at a day: a longer one is a mistake in units. */
+static const struct number durations[] = {
+    {"reconnect_delay_ms", offsetof(sync_options, reconnect_delay_ms), 0},
+    {"max_reconnect_delay_ms", offsetof(sync_options, max_reconnect_delay_ms), 0},
+    {"stable_after_ms", offsetof(sync_options, stable_after_ms), 0},
+    {"stream_retry_interval_ms", offsetof(sync_options, stream_retry_interval_ms), 1},
+    {"heartbeat_interval_ms", offsetof(sync_options, heartbeat_interval_ms), 1},
+    {"idle_timeout_ms", offsetof(sync_options, idle_timeout_ms), 0},
+    {"connect_timeout_ms", offsetof(sync_options, connect_timeout_ms), 1},
+};
+
+struct size {
+  const char *name;
+  size_t offset;
+  size_t least;
+  size_t most;
+};
+
+/* One event must fit the 32-bit offsets of its record with room to spare. */
+static const struct size sizes[] = {
+    {"event_history_limit", offsetof(sync_options, event_history_limit), 0, 1000000},
+    {"max_event_bytes", offsetof(sync_options, max_event_bytes), 16, (size_t)1 << 30},
+    {"queue_limit", offsetof(sync_options, queue_limit), 1, 10000000},
+};
+
+static const char *const *text_at(const sync_options *options, size_t offset) {
+  return (const char *const *)(const void *)((const char *)options + offset);
+}
+
+/* ---- defaults ---------------------------------------------------------------------------------------------------- */
+
+void sync_options_init(sync_options *options) {
+  *options = (sync_options){
+      .decode = SYNC_DECODE_ORDER,
+      .auto_connect = true,
+      .auto_reconnect = true,
+      .max_reconnect_attempts = 5,
+      .reconnect_delay_ms = 1000,
+      .max_reconnect_delay_ms = 30000,
+      .stable_after_ms = 10000,
+      .stream_retry_interval_ms = 120000,
+      .heartbeat_interval_ms = 30000,
+      .connect_timeout_ms = 10000,
+      .event_history_limit = 100,
+      .max_event_bytes = (size_t)4 << 20,
+      .queue_limit = 10000,
+  };
+}
+
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
+
+static bool is_token_byte(unsigned char byte) {
+  if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z')) return true;
+  return byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL;
+}
+
+sync_code sync_header_check(const sync_header *header, sync_failure *failure) {
+  for (size_t i = 0; i < header->name.length; i++)
+    if (!is_token_byte((unsigned char)header->name.bytes[i]))
+      return sync_failure_set(failure, SYNC_HEADER, "headers: byte %u of the name '%.*s' cannot stand in a header name",
+                              (unsigned)i + 1, (int)header->name.length, header->name.bytes);
+  if (header->name.length == 0) return sync_failure_set(failure, SYNC_HEADER, "headers: a name is empty");
+  for (size_t i = 0; i < header->value.length; i++)
+    if (memchr("\r\n", header->value.bytes[i], 3)) /* and the NUL behind them; the value itself may be a secret */
+      return sync_failure_set(failure, SYNC_HEADER, "headers.%.*s: byte %u of the value is CR, LF or NUL",
+                              (int)header->name.length, header->name.bytes, (unsigned)i + 1);
+  return SYNC_OK;
+}
+
+static sync_code check_durations(const sync_options *options, sync_failure *failure) {
+  for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+    int64_t value;
+    memcpy(&value, (const char *)options + durations[i].offset, sizeof value);
+    if (value < durations[i].least || value > DAY_MS)
+      return sync_failure_set(failure, SYNC_OPTION, "%s: expected %lld to %d, got %lld", durations[i].name,
+                              (long long)durations[i].least, DAY_MS, (long long)value);
+  }
+  return SYNC_OK;
+}
+
+static sync_code check_sizes(const sync_options *options, sync_failure *failure) {
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    size_t value;
+    memcpy(&value, (const char *)options + sizes[i].offset, sizeof value);
+    if (value < sizes[i].least || value > sizes[i].most)
+      return sync_failure_set(failure, SYNC_OPTION, "%s: expected %zu to %zu, got %zu", sizes[i].name, sizes[i].least,
+                              sizes[i].most, value);
+  }
+  return SYNC_OK;
+}
+
+static sync_code check_http(const sync_options *options, sync_failure *failure) {
+  const char *version = options->http_version;
+  if (version && strcmp(version, "1.1") != 0 && strcmp(version, "2") != 0)
+    return sync_failure_set(failure, SYNC_OPTION, "http_version: expected \"1.1\" or \"2\", got \"%s\"", version);
+  for (const char *at = options->method; at && *at; at++)
+    if (!is_token_byte((unsigned char)*at))
+      return sync_failure_set(failure, SYNC_OPTION, "method: '%s' is no HTTP method", options->method);
+  for (size_t i = 0; i < options->header_count; i++) {
+    sync_code code = sync_header_check(&options->headers[i], failure);
+    if (code != SYNC_OK) return code;
+  }
+  return SYNC_OK;
+}
+
+sync_code sync_options_check(const sync_options *options, sync_failure *failure) {
+  if (!options->url) return sync_failure_set(failure, SYNC_URL, "url: required, for example http://127.0.0.1:8080");
+  if (options->max_reconnect_attempts < 1)
+    return sync_failure_set(failure, SYNC_OPTION, "max_reconnect_attempts: expected 1 or more, got %lld",
+                            (long long)options->max_reconnect_attempts);
+  sync_code code = check_durations(options, failure);
+  if (code == SYNC_OK) code = check_sizes(options, failure);
+  return code == SYNC_OK ? check_http(options, failure) : code;
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+static char *put(char *at, sync_span *to, sync_span from) {
+  if (from.length) memcpy(at, from.bytes, from.length);
+  *to = (sync_span){at, from.length};
+  return at + from.length;
+}
+
+sync_header *sync_headers_copy(const sync_allocator *alloc, const sync_header *headers, size_t count) {
+  size_t bytes = count * sizeof *headers;
+  for (size_t i = 0; i < count; i++) bytes += headers[i].name.length + headers[i].value.length;
+  if (bytes == 0) return NULL;
+  sync_header *copy = sync_alloc_resize(alloc, NULL, bytes);
+  if (!copy) return NULL;
+  char *at = (char *)(copy + count);
+  for (size_t i = 0; i < count; i++) {
+    at = put(at, &copy[i].name, headers[i].name);
+    at = put(at, &copy[i].value, headers[i].value);
+  }
+  return copy;
+}
+
+static void forget_pointers(sync_options *options) {
+  const char *none = NULL;
+  for (size_t i = 0; i < TEXT_COUNT; i++) memcpy((char *)options + texts[i], &none, sizeof none);
+  options->body = (sync_span){NULL, 0};
+  options->headers = NULL;
+}
+
+static bool copy_text(const sync_allocator *alloc, sync_options *to, const sync_options *from, size_t offset) {
+  const char *text = *text_at(from, offset);
+  if (!text) return true;
+  char *copy = sync_alloc_text(alloc, (sync_span){text, strlen(text)});
+  memcpy((char *)to + offset, &copy, sizeof copy);
+  return copy != NULL;
+}
+
+bool sync_options_copy(const sync_allocator *alloc, sync_options *to, const sync_options *from) {
+  *to = *from;
+  forget_pointers(to);
+  for (size_t i = 0; i < TEXT_COUNT; i++)
+    if (!copy_text(alloc, to, from, texts[i])) goto fail;
+  if (from->body.length) {
+    to->body.bytes = sync_alloc_text(alloc, from->body);
+    if (!to->body.bytes) goto fail;
+    to->body.length = from->body.length;
+  }
+  to->headers = sync_headers_copy(alloc, from->headers, from->header_count);
+  if (from->header_count && !to->headers) goto fail;
+  return true;
+
+fail:
+  sync_options_fini(alloc, to);
+  return false;
+}
+
+/* The copies are ours: the const of the public structure is a promise to the host, not to us. */
+static void free_const(const sync_allocator *alloc, const void *block) {
+  void *owned;
+  memcpy(&owned, &block, sizeof owned);
+  sync_alloc_free(alloc, owned);
+}
+
+void sync_options_fini(const sync_allocator *alloc, sync_options *options) {
+  for (size_t i = 0; i < TEXT_COUNT; i++) free_const(alloc, *text_at(options, texts[i]));
+  free_const(alloc, options->body.bytes);
+  free_const(alloc, options->headers);
+  forget_pointers(options);
+}
+
+/* ---- comparison -------------------------------------------------------------------------------------------------- */
+
+static bool same_text(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_span(sync_span a, sync_span b) {
+  return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
+}
+
+static bool same_headers(const sync_options *a, const sync_options *b) {
+  if (a->header_count != b->header_count) return false;
+  for (size_t i = 0; i < a->header_count; i++)
+    if (!same_span(a->headers[i].name, b->headers[i].name) || !same_span(a->headers[i].value, b->headers[i].value))
+      return false;
+  return true;
+}
+
+bool sync_options_same_request(const sync_options *a, const sync_options *b) {
+  for (size_t i = 0; i < TEXT_COUNT; i++)
+    if (!same_text(*text_at(a, texts[i]), *text_at(b, texts[i]))) return false;
+  return same_span(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
+         a->ask_headers == b->ask_headers;
+}

@@ -1,0 +1,396 @@
+/*
+ * sync.h - ordersync for hosts written in C: the one public header. The Lua binding uses nothing else.
+ *
+ * A loop runs any number of clients; a client holds one event stream open, reconnects, resumes, and queues what it
+ * received. The host calls sync_loop_step() and then takes items off the clients' queues; the engine never calls back
+ * into the host. Everything belongs to the thread that made the loop. After fork() the child's calls do nothing: they
+ * return SYNC_FORKED, or an empty answer.
+ *
+ *     sync_loop *loop = sync_loop_new(NULL);
+ *     sync_options options;
+ *     sync_options_init(&options);
+ *     options.url = "http://127.0.0.1:8080";
+ *     sync_client *client = sync_client_new(loop, &options, NULL);
+ *     sync_client_subscribe(client, NULL);
+ *     sync_item item;
+ *     while (sync_loop_step(loop, -1, 0) == SYNC_OK)
+ *       while (sync_client_next(client, &item))
+ *         if (item.kind == SYNC_ITEM_EVENT) cook(sync_event_text(item.event, SYNC_EVENT_ORDER_ID));
+ */
+#ifndef SYNC_H
+#define SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SYNC_VERSION "0.1.0"
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+/* Bytes somewhere; not NUL-terminated, may hold NUL. */
+typedef struct sync_span {
+  const char *bytes;
+  size_t length;
+} sync_span;
+
+/* Memory: resize(arg, NULL, n) makes, resize(arg, block, n) grows, resize(arg, block, 0) ends and returns NULL. */
+typedef struct sync_allocator {
+  void *(*resize)(void *arg, void *block, size_t bytes);
+  void *arg;
+} sync_allocator;
+
+/* Every outcome has a code; names are stable, texts are not. error.c has the table; docs/errors.md cause and cure. */
+typedef enum sync_code {
+  SYNC_OK,
+  SYNC_NO_MEMORY,
+  SYNC_FORKED,
+  SYNC_CLOSED,
+  SYNC_SYSTEM,
+  SYNC_URL,
+  SYNC_OPTION,
+  SYNC_HEADER,
+  SYNC_DNS,
+  SYNC_REFUSED,
+  SYNC_CONNECT_TIMEOUT,
+  SYNC_TLS,
+  SYNC_PROXY,
+  SYNC_NETWORK,
+  SYNC_HTTP_STATUS,
+  SYNC_HTTP_AUTH,
+  SYNC_HTTP_REDIRECT,
+  SYNC_HTTP_NO_CONTENT,
+  SYNC_HTTP_PROTOCOL,
+  SYNC_CONTENT_TYPE,
+  SYNC_STREAM_ENDED,
+  SYNC_STREAM_CUT,
+  SYNC_IDLE_TIMEOUT,
+  SYNC_EXHAUSTED,
+  SYNC_EVENT_JSON,
+  SYNC_EVENT_TOO_LARGE,
+  SYNC_EVENT_DECODE,
+  SYNC_CREDENTIALS,
+  SYNC_HANDLER,
+  SYNC_TIMEOUT,
+  SYNC_CODE_COUNT
+} sync_code;
+
+/* "EVENT_JSON"; what it means in a sentence; what to do about it; whether trying again may help. */
+const char *sync_code_name(sync_code code);
+const char *sync_code_text(sync_code code);
+const char *sync_code_hint(sync_code code);
+bool sync_code_retryable(sync_code code);
+
+/* ---- loop -------------------------------------------------------------------------------------------------------- */
+
+typedef struct sync_loop sync_loop;
+typedef struct sync_client sync_client;
+typedef struct sync_event sync_event;
+
+/* A loop with nothing in it, or NULL (no memory, or no descriptors left). `alloc` NULL: the C library's. It must
+ * outlive the loop and every event retained from it. */
+sync_loop *sync_loop_new(const sync_allocator *alloc);
+
+/* Closes every client of the loop (their handles must not be used again) and ends it. NULL is fine. */
+void sync_loop_free(sync_loop *loop);
+
+/* The one descriptor to wait on: readable means, call sync_loop_step(loop, 0, ...). On Linux timers show through it. */
+int sync_loop_fd(const sync_loop *loop);
+
+/* How long the loop may be left alone, in ms: 0 when something is ready, -1 when only the descriptor matters. Call it
+ * before waiting whenever items were left on a queue. */
+int sync_loop_timeout_ms(sync_loop *loop);
+
+/* Waits up to `timeout_ms` (0: not at all, -1: for ever) until there is something to deliver, doing what is due.
+ * `budget_us` bounds the time spent on what arrives (0: no bound); what is left over is done by the next step.
+ * SYNC_OK, SYNC_FORKED; SYNC_CLOSED: with -1, when no client does anything, for the wait would never end. */
+sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us);
+
+/* Whether the budget of the last step is used up: the host's drain counts against it too. */
+bool sync_loop_spent(const sync_loop *loop);
+
+/* Milliseconds of a clock that never goes back. */
+int64_t sync_loop_clock_ms(void);
+
+/* A client with items to take, in turn; NULL: none has. */
+sync_client *sync_loop_ready(sync_loop *loop);
+
+/* ---- client ------------------------------------------------------------------------------------------------------ */
+
+typedef enum sync_decode {
+  SYNC_DECODE_ORDER, /* JSON of the order wire: type, order id, timestamp and data are looked up by name */
+  SYNC_DECODE_JSON,  /* any JSON: checked, not looked into */
+  SYNC_DECODE_NONE,  /* text */
+} sync_decode;
+
+typedef enum sync_state {
+  SYNC_DISCONNECTED,
+  SYNC_CONNECTING,
+  SYNC_CONNECTED,
+  SYNC_RECONNECTING,
+  SYNC_POLLING_FALLBACK,
+  SYNC_ERROR,
+  SYNC_STATE_CLOSED,
+} sync_state;
+
+/* "connected" and so on. */
+const char *sync_state_name(sync_state state);
+
+typedef struct sync_header {
+  sync_span name;
+  sync_span value;
+} sync_header;
+
+/* What a client is made of. Texts are copied; NULL means the default or none. Durations in milliseconds. */
+typedef struct sync_options {
+  const char *url;         /* http or https; no path, or "/": /api/v1/sync/events is added */
+  const char *order_id;    /* server-side filter: query parameter orderID */
+  const char *event_types; /* server-side filter, comma-separated: query parameter eventTypes */
+  const char *last_event_id;
+  const char *method; /* GET */
+  sync_span body;
+  const sync_header *headers;
+  size_t header_count;
+  bool ask_headers; /* before every connect a SYNC_ITEM_ASK is queued; sync_client_answer() sends the request */
+  const char *accept_encoding;
+  const char *http_version; /* "1.1", "2" (over TLS); NULL: libcurl's choice */
+  const char *proxy;
+  const char *unix_socket;
+  const char *ca_file;
+  const char *cert_file;
+  const char *key_file;
+  const char *pinned_public_key; /* as CURLOPT_PINNEDPUBLICKEY takes it */
+  bool insecure_skip_verify;
+  sync_decode decode;
+  const char *field_type;      /* names in the wire's JSON; NULL: eventType, event_type */
+  const char *field_order_id;  /* NULL: orderID, orderId, order_id */
+  const char *field_timestamp; /* NULL: timestamp */
+  const char *field_data;      /* NULL: data */
+  bool auto_connect;
+  bool auto_reconnect;
+  bool stop_when_exhausted;
+  int64_t max_reconnect_attempts;
+  int64_t reconnect_delay_ms;
+  int64_t max_reconnect_delay_ms;
+  int64_t stable_after_ms;
+  int64_t stream_retry_interval_ms;
+  int64_t heartbeat_interval_ms;
+  int64_t idle_timeout_ms; /* 0: "auto" */
+  int64_t connect_timeout_ms;
+  size_t event_history_limit;
+  size_t max_event_bytes;
+  size_t queue_limit;
+} sync_options;
+
+/* The defaults of the design. */
+void sync_options_init(sync_options *options);
+
+/* What went wrong, as it stands in items and in health. `message` is NUL-terminated. */
+typedef struct sync_failure {
+  sync_code code;
+  char message[320];
+  int status;               /* HTTP status, 0: none */
+  int attempt;              /* consecutive failures so far */
+  int64_t next_retry_at_ms; /* since the epoch; 0: none is planned */
+  bool retryable;
+} sync_failure;
+
+/* A client in `loop`; it connects in the next step unless auto_connect is false. NULL: `failure` (may be NULL) says
+ * why. The loop owns it too: sync_loop_free() ends it. */
+sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_failure *failure);
+
+/* Ends a client at any moment: the connection is dropped at once, undelivered items are gone. NULL is fine. */
+void sync_client_free(sync_client *client);
+
+/* Any pointer of the host's, NULL at first. */
+void sync_client_set_data(sync_client *client, void *data);
+void *sync_client_data(const sync_client *client);
+
+/* Opens the stream if it is not open or opening. */
+sync_code sync_client_connect(sync_client *client);
+
+/* Drops the stream and stays away until sync_client_connect(); queued items can still be taken. */
+sync_code sync_client_disconnect(sync_client *client);
+
+/* Drops the stream, if any, and opens it now: a wait or a given-up state is skipped. */
+sync_code sync_client_reconnect(sync_client *client);
+
+/* Takes new options. A change of what is asked of the server (url, filter, headers, ...) reconnects an open stream; the
+ * last event ID is kept unless the url changed. On an error nothing has changed. */
+sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure);
+
+/* The answer to a SYNC_ITEM_ASK: the headers of this one connect, on top of those of the options. */
+sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count);
+
+/* No answer can be given: this attempt has failed with SYNC_CREDENTIALS and `why`; the next one asks again. */
+sync_code sync_client_refuse(sync_client *client, const char *why);
+
+sync_state sync_client_state(const sync_client *client);
+
+/* ---- what arrives ------------------------------------------------------------------------------------------------ */
+
+typedef enum sync_item_kind {
+  SYNC_ITEM_EVENT,
+  SYNC_ITEM_STATE,
+  SYNC_ITEM_ERROR,
+  SYNC_ITEM_COMMENT,
+  SYNC_ITEM_ASK, /* the request's headers are wanted: sync_client_answer() */
+} sync_item_kind;
+
+typedef struct sync_item {
+  sync_item_kind kind;
+  sync_event *event; /* EVENT, COMMENT (its SYNC_EVENT_RAW) */
+  sync_state from;   /* STATE */
+  sync_state to;
+  const sync_failure *failure; /* ERROR */
+} sync_item;
+
+/* Takes the next item; false: there is none. What it points to is valid until the next call for this client; an event
+ * lives longer when it is retained. Taking an item says that the one before is done. */
+bool sync_client_next(sync_client *client, sync_item *item);
+
+/* Which events a subscription wants. NULL or empty lists: any. */
+typedef struct sync_filter {
+  const sync_span *order_ids;
+  size_t order_id_count;
+  const sync_span *types; /* `connected` and `heartbeat` only reach subscriptions that name them */
+  size_t type_count;
+} sync_filter;
+
+/* A subscription's number (1, 2, 3, ...: never used again), or 0: no memory. `filter` NULL: every order event. */
+uint64_t sync_client_subscribe(sync_client *client, const sync_filter *filter);
+
+/* Ends it; it gets nothing any more, from the event under way either. */
+void sync_client_unsubscribe(sync_client *client, uint64_t subscription);
+
+/* The subscriptions that the event taken last is for, one a call, oldest first; 0: that was all. */
+uint64_t sync_client_subscriber(sync_client *client);
+
+/* Makes the event taken last one for the subscriptions that want this type and order id: for a host that decodes events
+ * itself. With both empty it is for nobody. */
+void sync_client_route(sync_client *client, sync_span type, sync_span order_id);
+
+/* Whether every order event is queued though no subscription wants it (a host that pulls), and comments as well. */
+void sync_client_want(sync_client *client, bool every_event, bool comments);
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+typedef enum sync_event_field {
+  SYNC_EVENT_TYPE,
+  SYNC_EVENT_ORDER_ID, /* empty: none */
+  SYNC_EVENT_ID,       /* last event ID at dispatch; empty: none */
+  SYNC_EVENT_TIMESTAMP,
+  SYNC_EVENT_DATA, /* JSON text of the wire's data field, or of the whole when it has none */
+  SYNC_EVENT_RAW,  /* the message as it came */
+} sync_event_field;
+
+/* A text of the event, valid as long as the event. */
+sync_span sync_event_text(const sync_event *event, sync_event_field field);
+
+/* 1 for the first event of the client, and so on. */
+uint64_t sync_event_seq(const sync_event *event);
+
+/* When it arrived, ms since the epoch. */
+int64_t sync_event_received_at_ms(const sync_event *event);
+
+/* Events with the same home live and die together: one that is retained keeps the others' memory as well. */
+const void *sync_event_home(const sync_event *event);
+
+/* Keeps an event beyond the next sync_client_next(); every retain wants its release. */
+void sync_event_retain(sync_event *event);
+void sync_event_release(sync_event *event);
+
+/* The history: 0 is the latest event, 1 the one before, ...; NULL: not so many. Valid until the next step. */
+sync_event *sync_client_history(const sync_client *client, size_t age);
+
+/* ---- health and metrics: no I/O ---------------------------------------------------------------------------------- */
+
+typedef struct sync_health {
+  sync_state state;
+  sync_failure last_failure; /* code SYNC_OK: none since the last connect */
+  int64_t uptime_ms;         /* of the stream that is open; 0: none is */
+  int64_t data_age_ms;       /* since the last byte; -1: none yet */
+  int64_t last_connected_at_ms;
+  int64_t next_retry_at_ms;
+  int64_t idle_timeout_ms; /* in force */
+  uint64_t total_events;
+  uint64_t total_reconnects;
+  sync_span last_event_id; /* valid until the next step */
+} sync_health;
+
+void sync_client_health(const sync_client *client, sync_health *health);
+
+typedef struct sync_metrics {
+  uint64_t total_events;
+  uint64_t total_connections;
+  uint64_t total_reconnects;
+  uint64_t total_bytes;
+  uint64_t comments;
+  uint64_t heartbeats;
+  uint64_t parse_errors;
+  uint64_t too_large;
+  uint64_t failures;
+  uint64_t pauses;      /* times the socket was paused: back-pressure or budget */
+  uint64_t queue_depth; /* now */
+  uint64_t queue_peak;
+  int64_t connected_ms; /* in all, the open stream included */
+} sync_metrics;
+
+void sync_client_metrics(const sync_client *client, sync_metrics *metrics);
+
+/* Events of each type so far: the `index`-th type and its count; false: no such index. */
+bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count);
+
+/* ---- JSON: a pull reader (RFC 8259) ------------------------------------------------------------------------------ */
+
+/* Deeper text is refused: a decoder that recurses must not run out of stack. */
+#define SYNC_JSON_DEPTH_MAX 128
+
+typedef enum sync_json_kind {
+  SYNC_JSON_END, /* the value is complete and only white space follows */
+  SYNC_JSON_OBJECT,
+  SYNC_JSON_OBJECT_END,
+  SYNC_JSON_ARRAY,
+  SYNC_JSON_ARRAY_END,
+  SYNC_JSON_KEY,
+  SYNC_JSON_STRING,
+  SYNC_JSON_NUMBER,
+  SYNC_JSON_TRUE,
+  SYNC_JSON_FALSE,
+  SYNC_JSON_NULL,
+  SYNC_JSON_INVALID,
+} sync_json_kind;
+
+typedef struct sync_json_token {
+  sync_json_kind kind;
+  bool escaped;   /* KEY, STRING: has a backslash, see sync_json_unescape() */
+  sync_span text; /* KEY, STRING: between the quotes; other values: their bytes, of a container its bracket */
+} sync_json_token;
+
+/* A reader, in place; its fields are private. */
+typedef struct sync_json {
+  const char *begin;
+  const char *at;
+  const char *end;
+  uint64_t nest[SYNC_JSON_DEPTH_MAX / 64]; /* a bit a level: object or array */
+  unsigned depth;
+  unsigned expect;
+} sync_json;
+
+void sync_json_init(sync_json *json, sync_span text);
+
+/* The next token; INVALID stays INVALID, END stays END. */
+sync_json_kind sync_json_next(sync_json *json, sync_json_token *token);
+
+/* Steps over the value that the last token opened (SYNC_JSON_OBJECT or SYNC_JSON_ARRAY); the reader then stands behind
+ * its end. false: the text is broken there, and sync_json_next() will say SYNC_JSON_INVALID. */
+bool sync_json_skip(sync_json *json);
+
+/* Where the reader stands: the offset of the first wrong byte after INVALID. */
+size_t sync_json_offset(const sync_json *json);
+
+/* Writes what `escaped`, a token's text, stands for to `out`, which has room for escaped.length bytes; gives its
+ * length. A lone surrogate becomes U+FFFD; \u0000 a NUL. */
+size_t sync_json_unescape(sync_span escaped, char *out);
+
+#endif

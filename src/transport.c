@@ -1,0 +1,508 @@
+/* transport.c - HTTP exchanges by libcurl's multi interface on a uv loop. */
+#include "transport.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#include "buffer.h"
+#include "error.h"
+
+/* 64 KiB helps servers that send a chunk an event; 512 KiB was slower. Only what is used becomes resident. */
+#define RECEIVE_BUFFER_BYTES 65536L
+
+/* How much of an unwanted body is shown. */
+#define EXCERPT_BYTES 200u
+
+#define DEFAULT_PATH "/api/v1/sync/events"
+
+struct sync_transport {
+  const sync_allocator *alloc;
+  uv_loop_t *uv;
+  CURLM *multi;
+  uv_timer_t timer;
+  struct sync_exchange *paused; /* a list */
+};
+
+/* A socket of curl's, watched by uv; ends with the handle's close. */
+struct watch {
+  const sync_allocator *alloc;
+  uv_poll_t poll;
+  curl_socket_t socket;
+  struct sync_transport *transport;
+};
+
+struct sync_exchange {
+  struct sync_transport *transport;
+  struct sync_exchange_handlers handlers;
+  void *arg;
+  CURL *easy;
+  struct curl_slist *headers;
+  bool running;
+  bool answered; /* the head has come */
+  bool accepted;
+  bool paused;
+  struct sync_exchange *next_paused;
+  size_t taken; /* of the bytes that curl will hand again after a pause */
+  size_t excerpt_length;
+  char excerpt[EXCERPT_BYTES];
+  char error[CURL_ERROR_SIZE];
+};
+
+/* ---- curl's sockets and timer on uv ------------------------------------------------------------------------------ */
+
+/* What curl says about a finished exchange, in our codes. */
+static sync_code code_of(CURLcode result, bool accepted) {
+  switch (result) {
+  case CURLE_OK: return SYNC_STREAM_ENDED;
+  case CURLE_OUT_OF_MEMORY: return SYNC_NO_MEMORY;
+  case CURLE_URL_MALFORMAT: return SYNC_URL;
+  case CURLE_COULDNT_RESOLVE_HOST: return SYNC_DNS;
+  case CURLE_COULDNT_RESOLVE_PROXY:
+  case CURLE_PROXY: return SYNC_PROXY;
+  case CURLE_COULDNT_CONNECT: return SYNC_REFUSED;
+  case CURLE_OPERATION_TIMEDOUT: return SYNC_CONNECT_TIMEOUT;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_USE_SSL_FAILED:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CRL_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+  case CURLE_SSL_INVALIDCERTSTATUS: return SYNC_TLS;
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING: return SYNC_HTTP_PROTOCOL;
+  default: return accepted ? SYNC_STREAM_CUT : SYNC_NETWORK;
+  }
+}
+
+static void unlink_paused(struct sync_exchange *exchange) {
+  struct sync_exchange **link = &exchange->transport->paused;
+  while (*link && *link != exchange) link = &(*link)->next_paused;
+  if (*link) *link = exchange->next_paused;
+  exchange->paused = false;
+}
+
+void sync_exchange_abort(struct sync_exchange *exchange) {
+  if (!exchange->running) return;
+  unlink_paused(exchange);
+  exchange->running = false;
+  curl_multi_remove_handle(exchange->transport->multi, exchange->easy);
+}
+
+static void finish(struct sync_exchange *exchange, CURLcode result) {
+  sync_exchange_abort(exchange);
+  const char *text = exchange->error[0] ? exchange->error : curl_easy_strerror(result);
+  sync_span excerpt = {exchange->excerpt, exchange->excerpt_length};
+  exchange->handlers.done(exchange->arg, code_of(result, exchange->accepted), text, excerpt);
+}
+
+static void collect_finished(struct sync_transport *transport) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(transport->multi, &left))) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURLcode result = message->data.result;
+    struct sync_exchange *exchange = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
+    finish(exchange, result);
+  }
+}
+
+static void act_on(struct sync_transport *transport, curl_socket_t socket, int events) {
+  int running;
+  curl_multi_socket_action(transport->multi, socket, events, &running);
+  collect_finished(transport);
+}
+
+/* On a poll error IN is passed as well: then curl reads what came before the reset, and the reason. */
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  struct watch *watch = poll->data;
+  int flags = status < 0 ? CURL_CSELECT_ERR | CURL_CSELECT_IN : 0;
+  if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
+  if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
+  act_on(watch->transport, watch->socket, flags);
+}
+
+static void on_timer(uv_timer_t *timer) {
+  act_on(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *arg) {
+  (void)multi;
+  struct sync_transport *transport = arg;
+  if (timeout_ms < 0) return uv_timer_stop(&transport->timer);
+  uv_update_time(transport->uv);
+  return uv_timer_start(&transport->timer, on_timer, (uint64_t)timeout_ms, 0);
+}
+
+static void on_watch_closed(uv_handle_t *handle) {
+  struct watch *watch = handle->data;
+  sync_alloc_free(watch->alloc, watch);
+}
+
+static struct watch *watch_new(struct sync_transport *transport, curl_socket_t socket) {
+  struct watch *watch = sync_alloc_zeroed(transport->alloc, sizeof *watch);
+  if (!watch) return NULL;
+  watch->alloc = transport->alloc;
+  watch->socket = socket;
+  watch->transport = transport;
+  if (uv_poll_init_socket(transport->uv, &watch->poll, socket) != 0) {
+    sync_alloc_free(transport->alloc, watch);
+    return NULL;
+  }
+  watch->poll.data = watch;
+  curl_multi_assign(transport->multi, socket, watch);
+  return watch;
+}
+
+static void watch_end(struct sync_transport *transport, curl_socket_t socket, struct watch *watch) {
+  if (!watch) return;
+  curl_multi_assign(transport->multi, socket, NULL);
+  uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg) {
+  (void)easy;
+  struct sync_transport *transport = arg;
+  struct watch *watch = socket_arg;
+  if (what == CURL_POLL_REMOVE) {
+    watch_end(transport, socket, watch);
+    return 0;
+  }
+  if (!watch) watch = watch_new(transport, socket);
+  if (!watch) return -1;
+  int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+  return uv_poll_start(&watch->poll, events, on_poll);
+}
+
+/* ---- transport --------------------------------------------------------------------------------------------------- */
+
+static void start_curl(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct sync_transport *sync_transport_new(const sync_allocator *alloc, uv_loop_t *uv) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, start_curl);
+  struct sync_transport *transport = sync_alloc_zeroed(alloc, sizeof *transport);
+  if (!transport) return NULL;
+  transport->alloc = alloc;
+  transport->uv = uv;
+  transport->multi = curl_multi_init();
+  if (!transport->multi) {
+    sync_alloc_free(alloc, transport);
+    return NULL;
+  }
+  uv_timer_init(uv, &transport->timer);
+  transport->timer.data = transport;
+  curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+  curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
+  curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+  curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
+  return transport;
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+  struct sync_transport *transport = handle->data;
+  sync_alloc_free(transport->alloc, transport);
+}
+
+void sync_transport_free(struct sync_transport *transport) {
+  if (!transport) return;
+  curl_multi_cleanup(transport->multi);
+  uv_close((uv_handle_t *)&transport->timer, on_timer_closed);
+}
+
+bool sync_transport_paused(const struct sync_transport *transport) {
+  return transport->paused != NULL;
+}
+
+/* Resuming hands over what curl kept, and that may pause the exchange again: so the list is taken first. */
+void sync_transport_resume(struct sync_transport *transport) {
+  struct sync_exchange *exchange = transport->paused;
+  transport->paused = NULL;
+  while (exchange) {
+    struct sync_exchange *next = exchange->next_paused;
+    exchange->paused = false;
+    curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    exchange = next;
+  }
+}
+
+/* ---- what curl calls --------------------------------------------------------------------------------------------- */
+
+static bool is_redirect(int status) {
+  return status >= 300 && status < 400;
+}
+
+static void take_head(struct sync_exchange *exchange) {
+  long status = 0;
+  char *location = NULL;
+  curl_off_t retry_after_s = 0;
+  struct sync_response response = {.status = 0};
+  curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (status < 200) return; /* 100 Continue and its kin: the real head follows */
+  curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_TYPE, (char **)&response.content_type);
+  curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+  if (is_redirect((int)status)) curl_easy_getinfo(exchange->easy, CURLINFO_REDIRECT_URL, &location);
+  response.status = (int)status;
+  response.location = location;
+  response.retry_after_ms = (int64_t)retry_after_s * 1000;
+  exchange->answered = true;
+  exchange->accepted = exchange->handlers.response(exchange->arg, &response);
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg) {
+  struct sync_exchange *exchange = arg;
+  size_t length = size * count;
+  bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
+  if (blank && !exchange->answered) take_head(exchange);
+  return length;
+}
+
+/* The first bytes of a body that is not wanted are kept, then the exchange is ended by taking none. */
+static size_t keep_excerpt(struct sync_exchange *exchange, const char *bytes, size_t length) {
+  exchange->excerpt_length = length < EXCERPT_BYTES ? length : EXCERPT_BYTES;
+  memcpy(exchange->excerpt, bytes, exchange->excerpt_length);
+  return 0;
+}
+
+static size_t pause_exchange(struct sync_exchange *exchange) {
+  exchange->paused = true;
+  exchange->next_paused = exchange->transport->paused;
+  exchange->transport->paused = exchange;
+  return CURL_WRITEFUNC_PAUSE;
+}
+
+/* curl hands a chunk that was taken in part again from its start: `taken` bytes of it are skipped then. */
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *arg) {
+  struct sync_exchange *exchange = arg;
+  size_t length = size * count;
+  if (!exchange->accepted) return keep_excerpt(exchange, bytes, length);
+  size_t skip = exchange->taken < length ? exchange->taken : length;
+  exchange->taken -= skip;
+  if (skip == length) return length;
+  size_t took = exchange->handlers.bytes(exchange->arg, bytes + skip, length - skip);
+  if (took == length - skip) return length;
+  if (took == SYNC_EXCHANGE_FAIL) return 0;
+  exchange->taken = skip + took;
+  return pause_exchange(exchange);
+}
+
+/* ---- one exchange ------------------------------------------------------------------------------------------------ */
+
+struct sync_exchange *sync_exchange_new(struct sync_transport *transport, const struct sync_exchange_handlers *handlers,
+                                        void *arg) {
+  struct sync_exchange *exchange = sync_alloc_zeroed(transport->alloc, sizeof *exchange);
+  if (!exchange) return NULL;
+  exchange->transport = transport;
+  exchange->handlers = *handlers;
+  exchange->arg = arg;
+  return exchange;
+}
+
+void sync_exchange_free(struct sync_exchange *exchange) {
+  if (!exchange) return;
+  sync_exchange_abort(exchange);
+  curl_easy_cleanup(exchange->easy);
+  curl_slist_free_all(exchange->headers);
+  sync_alloc_free(exchange->transport->alloc, exchange);
+}
+
+static bool header_is(const sync_header *header, const char *name) {
+  return header->name.length == strlen(name) && strncasecmp(header->name.bytes, name, header->name.length) == 0;
+}
+
+static bool has_header(const struct sync_request *request, const char *name) {
+  for (size_t i = 0; i < request->options->header_count; i++)
+    if (header_is(&request->options->headers[i], name)) return true;
+  for (size_t i = 0; i < request->header_count; i++)
+    if (header_is(&request->headers[i], name)) return true;
+  return false;
+}
+
+/* libcurl reads "Name:" as "do not send it" and "Name;" as "send it empty". */
+static bool add_header(struct sync_exchange *exchange, sync_span name, sync_span value) {
+  struct sync_buffer line;
+  sync_buffer_init(&line, exchange->transport->alloc);
+  bool whole = sync_buffer_append(&line, name) &&
+               sync_buffer_append(&line, (sync_span){value.length ? ": " : ";", value.length ? 2 : 1}) &&
+               sync_buffer_append(&line, value) && sync_buffer_append(&line, (sync_span){"", 1});
+  struct curl_slist *longer = whole ? curl_slist_append(exchange->headers, line.bytes) : NULL;
+  sync_buffer_fini(&line);
+  if (longer) exchange->headers = longer;
+  return longer != NULL;
+}
+
+/* One of our own headers, unless the user has one of that name. */
+static bool add_default(struct sync_exchange *exchange, const struct sync_request *request, const char *name,
+                        sync_span value) {
+  return has_header(request, name) || add_header(exchange, (sync_span){name, strlen(name)}, value);
+}
+
+static bool add_all(struct sync_exchange *exchange, const sync_header *headers, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!add_header(exchange, headers[i].name, headers[i].value)) return false;
+  return true;
+}
+
+/* An id that HTTP cannot carry is not sent; the stream must not fail for it. */
+static bool can_be_sent(sync_span id) {
+  for (size_t i = 0; i < id.length; i++) {
+    unsigned char byte = (unsigned char)id.bytes[i];
+    if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return false;
+  }
+  return id.length > 0;
+}
+
+static bool make_headers(struct sync_exchange *exchange, const struct sync_request *request) {
+  const sync_options *options = request->options;
+  curl_slist_free_all(exchange->headers);
+  exchange->headers = NULL;
+  bool made = add_default(exchange, request, "Accept", (sync_span){"text/event-stream", 17}) &&
+              add_default(exchange, request, "Cache-Control", (sync_span){"no-cache", 8}) &&
+              add_all(exchange, options->headers, options->header_count) &&
+              add_all(exchange, request->headers, request->header_count);
+  if (made && options->body.length) /* and no "Expect: 100-continue": it would cost a round trip */
+    made = add_default(exchange, request, "Content-Type", (sync_span){"application/json", 16}) &&
+           curl_slist_append(exchange->headers, "Expect:") != NULL;
+  if (made && can_be_sent(request->last_event_id))
+    made = add_default(exchange, request, "Last-Event-ID", request->last_event_id);
+  return made;
+}
+
+static void set_text(CURL *easy, CURLoption option, const char *text) {
+  if (text) curl_easy_setopt(easy, option, text);
+}
+
+static long http_version(const sync_options *options, const char *url) {
+  bool tls = strncasecmp(url, "https:", 6) == 0;
+  if (options->http_version && strcmp(options->http_version, "1.1") == 0) return CURL_HTTP_VERSION_1_1;
+  return tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+}
+
+static void set_request(CURL *easy, const struct sync_request *request) {
+  const sync_options *options = request->options;
+  curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  if (options->body.length) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.length);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, options->body.bytes);
+  }
+  set_text(easy, CURLOPT_CUSTOMREQUEST, options->method);
+  set_text(easy, CURLOPT_ACCEPT_ENCODING, options->accept_encoding);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, "ordersync/" SYNC_VERSION);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http_version(options, request->url));
+}
+
+static void set_route(CURL *easy, const sync_options *options) {
+  set_text(easy, CURLOPT_PROXY, options->proxy);
+  set_text(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
+  set_text(easy, CURLOPT_CAINFO, options->ca_file);
+  set_text(easy, CURLOPT_SSLCERT, options->cert_file);
+  set_text(easy, CURLOPT_SSLKEY, options->key_file);
+  set_text(easy, CURLOPT_PINNEDPUBLICKEY, options->pinned_public_key);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->insecure_skip_verify ? 0L : 1L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->insecure_skip_verify ? 0L : 2L);
+}
+
+/* No CURLOPT_TIMEOUT: it would end healthy streams. No LOW_SPEED: it fires seconds late; connection.c watches.
+ * Redirects are ours: curl would carry a header such as X-Api-Key to another origin. */
+static void set_behaviour(CURL *easy) {
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else closing waits for a name look-up under way */
+#endif
+}
+
+static void set_callbacks(struct sync_exchange *exchange) {
+  curl_easy_setopt(exchange->easy, CURLOPT_PRIVATE, exchange);
+  curl_easy_setopt(exchange->easy, CURLOPT_ERRORBUFFER, exchange->error);
+  curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
+  curl_easy_setopt(exchange->easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(exchange->easy, CURLOPT_HEADERDATA, exchange);
+  curl_easy_setopt(exchange->easy, CURLOPT_WRITEFUNCTION, on_bytes);
+  curl_easy_setopt(exchange->easy, CURLOPT_WRITEDATA, exchange);
+}
+
+sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_request *request) {
+  sync_exchange_abort(exchange);
+  if (!exchange->easy) exchange->easy = curl_easy_init();
+  if (!exchange->easy || !make_headers(exchange, request)) return SYNC_NO_MEMORY;
+  exchange->answered = exchange->accepted = false;
+  exchange->taken = exchange->excerpt_length = 0;
+  exchange->error[0] = '\0';
+  curl_easy_reset(exchange->easy);
+  set_behaviour(exchange->easy);
+  set_request(exchange->easy, request);
+  set_route(exchange->easy, request->options);
+  set_callbacks(exchange);
+  if (curl_multi_add_handle(exchange->transport->multi, exchange->easy) != CURLM_OK) return SYNC_NO_MEMORY;
+  exchange->running = true;
+  return SYNC_OK;
+}
+
+/* ---- urls -------------------------------------------------------------------------------------------------------- */
+
+static CURLUcode add_query(CURLU *url, const sync_allocator *alloc, const char *name, const char *value) {
+  if (!value) return CURLUE_OK;
+  struct sync_buffer pair;
+  sync_buffer_init(&pair, alloc);
+  CURLUcode result = CURLUE_OUT_OF_MEMORY;
+  if (sync_buffer_append(&pair, (sync_span){name, strlen(name)}) && sync_buffer_append(&pair, (sync_span){"=", 1}) &&
+      sync_buffer_append(&pair, (sync_span){value, strlen(value) + 1}))
+    result = curl_url_set(url, CURLUPART_QUERY, pair.bytes, CURLU_APPENDQUERY | CURLU_URLENCODE);
+  sync_buffer_fini(&pair);
+  return result;
+}
+
+static CURLUcode add_default_path(CURLU *url) {
+  char *path = NULL;
+  CURLUcode result = curl_url_get(url, CURLUPART_PATH, &path, 0);
+  if (result == CURLUE_OK && strcmp(path, "/") == 0) result = curl_url_set(url, CURLUPART_PATH, DEFAULT_PATH, 0);
+  curl_free(path);
+  return result;
+}
+
+static CURLUcode check_scheme(CURLU *url) {
+  char *scheme = NULL;
+  CURLUcode result = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+  if (result == CURLUE_OK && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
+    result = CURLUE_UNSUPPORTED_SCHEME;
+  curl_free(scheme);
+  return result;
+}
+
+char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure) {
+  char *whole = NULL, *copy = NULL;
+  CURLU *url = curl_url();
+  CURLUcode result = url ? curl_url_set(url, CURLUPART_URL, options->url, 0) : CURLUE_OUT_OF_MEMORY;
+  if (result == CURLUE_OK) result = check_scheme(url);
+  if (result == CURLUE_OK) result = add_default_path(url);
+  if (result == CURLUE_OK) result = add_query(url, alloc, "orderID", options->order_id);
+  if (result == CURLUE_OK) result = add_query(url, alloc, "eventTypes", options->event_types);
+  if (result == CURLUE_OK) result = curl_url_get(url, CURLUPART_URL, &whole, 0);
+  if (result == CURLUE_OK) copy = sync_alloc_text(alloc, (sync_span){whole, strlen(whole)});
+  if (result != CURLUE_OK && result != CURLUE_OUT_OF_MEMORY)
+    sync_failure_set(failure, SYNC_URL, "url: %s", curl_url_strerror(result));
+  else if (!copy)
+    sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the url");
+  curl_free(whole);
+  curl_url_cleanup(url);
+  return copy;
+}
