@@ -1,25 +1,24 @@
 # ordersync: `make demo` shows it, `make test` tests it; both first install what is missing (Debian packages).
-# LUA=lua5.4 (the default) or LUA=luajit chooses the runtime; everything built goes to build/.
+# LUA=lua5.4 (the default) or LUA=luajit chooses the runtime. Everything built goes to build/.
 
 LUA ?= lua5.4
 CC ?= gcc
 BUILD ?= build
 PREFIX ?= /usr/local
+RUNTIMES ?= lua5.4 luajit
 
 OPT ?= -O2 -g
 WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
 STD = -std=c11 -D_GNU_SOURCE
+SANITIZE ?=
 PKG_CONFIG ?= pkg-config
-LIBS = libuv libcurl
-# Only asked for once the packages are there: see `deps`.
-LIB_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBS))
-LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread
-LUA_PC = $(if $(findstring jit,$(LUA)),luajit,$(if $(findstring 5.3,$(LUA)),lua5.3,lua5.4))
-LUA_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LUA_PC))
-CFLAGS ?=
-ALL_CFLAGS = $(STD) $(OPT) $(WARN) $(LIB_CFLAGS) $(CFLAGS)
+# Asked for when a file is compiled, for the packages may have been installed just before.
+LIB_CFLAGS = $(shell $(PKG_CONFIG) --cflags libuv libcurl)
+LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs libuv libcurl) -lpthread -ldl
+LUA_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LUA))
+ALL_CFLAGS = $(STD) $(OPT) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-# ---- what is built -----------------------------------------------------------------------------------------------
+# ---- what is built ----------------------------------------------------------------------------------------------
 
 PROGRAMS = src/sse_replay.c
 ENGINE = $(filter-out $(PROGRAMS) $(wildcard src/lua_*.c),$(wildcard src/*.c))
@@ -28,25 +27,139 @@ HEADERS = $(wildcard src/*.h)
 ENGINE_OBJECTS = $(ENGINE:src/%.c=$(BUILD)/engine/%.o)
 BINDING_OBJECTS = $(BINDING:src/%.c=$(BUILD)/$(LUA)/%.o)
 CORE = $(BUILD)/$(LUA)/sync/core.so
-SHARED = -shared -fPIC
-# A name look-up may still run when Lua unloads the module: its code must stay.
-LINK = -Wl,-z,nodelete -Wl,-z,defs
+C_TESTS = $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c)) $(BUILD)/c/json_portable_test
 
-.PHONY: all
+.PHONY: all cores demo test bench lint layers check-asan check-valgrind fuzz sse-replay c-tests install clean deps
 all: $(CORE)
+
+cores:
+	@for lua in $(RUNTIMES); do $(MAKE) --no-print-directory LUA=$$lua all || exit 1; done
 
 $(BUILD)/engine/%.o: src/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	@echo "  CC     $<"
-	@$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
 
 $(BUILD)/$(LUA)/%.o: src/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	@echo "  CC     $< ($(LUA))"
-	@$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -c -o $@ $<
 
-# Lua's own symbols come from the program that loads the module, so they may stay undefined.
+# Lua's own symbols come from the program that loads the module.
 $(CORE): $(ENGINE_OBJECTS) $(BINDING_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LINK   $@"
-	@$(CC) $(SHARED) -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ $(LIB_LDLIBS)
+	@$(CC) $(SANITIZE) -shared $(LDFLAGS) -o $@ $^ $(LIB_LDLIBS)
+
+sse-replay: $(BUILD)/sse-replay
+
+$(BUILD)/sse-replay: src/sse_replay.c $(addprefix $(BUILD)/engine/,sse.o utf8.o buffer.o alloc.o)
+	@echo "  LINK   $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ -lcjson
+
+# ---- environment of everything that runs ------------------------------------------------------------------------
+
+# Debian keeps modules in pure Lua under 5.1, whatever the version.
+SHARE = /usr/share/lua/5.1
+export LUA_PATH = lua/?.lua;lua/?/init.lua;spec/?.lua;$(SHARE)/?.lua;$(SHARE)/?/init.lua;;
+RUN = LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" $(1)
+
+# ---- packages ---------------------------------------------------------------------------------------------------
+
+PACKAGES = gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libcjson-dev libcmocka-dev \
+  lua5.4 liblua5.4-dev luajit2 libluajit2-5.1-dev lua-luv lua-cjson lua-socket lua-argparse lua-busted lua-check \
+  luarocks clang-format cppcheck valgrind
+
+deps:
+	@.ci/install $(PACKAGES)
+
+# ---- the two commands -------------------------------------------------------------------------------------------
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(call RUN,$(LUA)) bin/ordersync demo
+
+# The closing line is the tally's: N passed, N failed.
+test: deps
+	@$(MAKE) --no-print-directory cores sse-replay c-tests
+	@CMOCKA_MESSAGE_OUTPUT=TAP $(SUITE_ENV) $(call RUN,lua5.4) .ci/tally.lua \
+	  "layers" ".ci/as-tap make -s layers" "lint" ".ci/as-tap make -s lint" \
+	  $(foreach t,$(C_TESTS),"C: $(notdir $(t))" "$(t)") \
+	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" '$(call RUN,$(lua)) /usr/bin/busted -o TAP') \
+	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" '$(call RUN,$(lua)) examples/run.lua') \
+	  "rock" ".ci/as-tap .ci/rock"
+
+bench: deps
+	@$(MAKE) --no-print-directory cores $(BENCH_PROGRAMS)
+	@lua5.4 bench/run.lua --lua lua5.4,luajit $(BENCH_FLAGS)
+
+# ---- checks -----------------------------------------------------------------------------------------------------
+
+layers:
+	@lua5.4 .ci/layers.lua $(wildcard src/*.c) $(HEADERS)
+
+LUA_FILES = lua spec .ci bench examples bin/ordersync
+lint:
+	@luacheck -q $(wildcard $(LUA_FILES))
+	@clang-format --dry-run -Werror $(wildcard src/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch] examples/*/*.c)
+	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
+
+c-tests: $(C_TESTS)
+
+$(BUILD)/c/json_portable_test: spec/c/json_test.c src/json.c $(HEADERS)
+	@mkdir -p $(@D)
+	@echo "  CC     $< (portable scan)"
+	@$(CC) $(ALL_CFLAGS) -DSYNC_JSON_PORTABLE -Isrc -o $@ spec/c/json_test.c src/json.c -lcmocka
+
+$(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "  CC     $<"
+	@$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -Isrc -o $@ $< $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcmocka
+
+# The Lua program is not instrumented, so the runtime of the sanitizer is loaded before it.
+ASAN = BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" OPT="-O1 -g"
+ASAN_ENV = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"
+check-asan: deps
+	@$(MAKE) --no-print-directory $(ASAN) cores sse-replay c-tests
+	@CMOCKA_MESSAGE_OUTPUT=TAP lua5.4 .ci/tally.lua \
+	  $(foreach t,$(C_TESTS:$(BUILD)/%=build/asan/%),"C: $(notdir $(t))" "$(t)") \
+	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" 'env $(ASAN_ENV) LUA_CPATH="build/asan/$(lua)/?.so;;" \
+	    SSE_REPLAY=build/asan/sse-replay $(lua) /usr/bin/busted -o TAP')
+
+# Lua 5.4 only: valgrind does not know LuaJIT's generated code.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
+check-valgrind: deps
+	@$(MAKE) --no-print-directory LUA=lua5.4 all sse-replay c-tests
+	@CMOCKA_MESSAGE_OUTPUT=TAP lua5.4 .ci/tally.lua \
+	  $(foreach t,$(C_TESTS),"C: $(notdir $(t))" "$(VALGRIND) $(t)") \
+	  "specs: lua5.4" 'LUA_CPATH="build/lua5.4/?.so;;" SSE_REPLAY=build/sse-replay \
+	    $(VALGRIND) lua5.4 /usr/bin/busted -o TAP --exclude-tags=big'
+
+# A minute each, on clang's libFuzzer; FUZZ_SECONDS=N for longer. New findings stay in build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS = $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc
+FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c)
+fuzz:
+	@.ci/install clang libclang-rt-14-dev libcjson-dev
+	@mkdir -p build/fuzz/sse build/fuzz/json
+	@clang $(FUZZ_FLAGS) -o build/fuzz/sse_fuzz spec/fuzz/sse_fuzz.c $(FUZZ_SOURCES)
+	@clang $(FUZZ_FLAGS) -o build/fuzz/json_fuzz spec/fuzz/json_fuzz.c $(FUZZ_SOURCES) -lcjson
+	build/fuzz/sse_fuzz -max_total_time=$(FUZZ_SECONDS) build/fuzz/sse spec/fuzz/sse_corpus
+	build/fuzz/json_fuzz -max_total_time=$(FUZZ_SECONDS) build/fuzz/json spec/fuzz/json_corpus
+
+# ---- install ----------------------------------------------------------------------------------------------------
+
+LUA_VERSION = $(if $(findstring jit,$(LUA)),5.1,$(LUA:lua%=%))
+INSTALL_LUA = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
+INSTALL_LIB = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+install: all
+	install -d $(INSTALL_LIB)/sync $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(CORE) $(INSTALL_LIB)/sync/core.so
+	cd lua && find . -name '*.lua' -exec install -D -m 644 {} $(INSTALL_LUA)/{} \;
+	install -m 755 bin/ordersync $(DESTDIR)$(PREFIX)/bin/ordersync
+
+clean:
+	rm -rf build
+
+include bench/bench.mk

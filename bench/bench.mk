@@ -2,8 +2,7 @@
 
 BENCH_PROGRAMS := build/bench/blaster build/bench/yardstick build/bench/parser
 BENCH_PACKAGES := libcurl libuv libcjson
-BENCH_CFLAGS   = -std=c11 -Wall -Wextra -Wshadow -Wconversion -Werror $(CFLAGS)
-CFLAGS         ?= -O2
+BENCH_CFLAGS   = $(STD) $(WARN) -O2
 
 build/bench/blaster: bench/blaster.c bench/wire.c bench/wire.h
 	@mkdir -p $(@D)

@@ -7,7 +7,12 @@
 #include "lua_event.h"
 #include "lua_json.h"
 
+#include <dlfcn.h>
+
 #define LOOP_TYPE "sync.loop"
+
+/* An address inside the module. */
+static const char code_marker;
 
 struct loop_handle {
   sync_loop *loop;
@@ -123,6 +128,14 @@ static void open_loop(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* A name look-up may still run on libcurl's thread when Lua unloads the module in lua_close(): the code must stay. A
+ * host that links the module into itself has nothing to pin. */
+static void pin_code(void) {
+  Dl_info here;
+  if (dladdr((const void *)&code_marker, &here) && here.dli_fname)
+    (void)dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 
 int luaopen_sync_core(lua_State *L) {
@@ -131,6 +144,7 @@ int luaopen_sync_core(lua_State *L) {
                                        {"decode", core_decode},
                                        {"loop", core_loop},
                                        {NULL, NULL}};
+  pin_code();
   open_loop(L);
   lua_client_open(L);
   lua_event_open(L);

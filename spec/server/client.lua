@@ -84,7 +84,13 @@ end
 ---Wait for the end of the connection.
 ---@return string # "EOF" or an error name
 function Client:await_end()
-  return client.await(function() return self.ended end)
+  client.await(function() return self.ended end)
+  if self.ended == "EOF" then
+    -- libuv reports a reset that arrives together with data as an end; the socket still has the error for a write.
+    local _, _, name = uv.try_write(self.socket, "?")
+    if name == "ECONNRESET" then self.ended = name end
+  end
+  return self.ended
 end
 
 ---Wait until the bytes received contain a plain text.

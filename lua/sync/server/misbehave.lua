@@ -98,11 +98,9 @@ steps.split = { kind = "pace", check = is_split, run = function(run, size)
   run.stream.outbox.piece_bytes = size == "every_byte" and 1 or size or nil
 end }
 
--- A pause after every piece; a drip of nothing said otherwise is one byte.
+-- A pause after every piece; without a `split` a drip is one byte.
 steps.drip_ms = { kind = "pace", check = is_count, run = function(run, drip_ms)
-  local outbox = run.stream.outbox
-  outbox.drip_ms = drip_ms
-  outbox.piece_bytes = outbox.piece_bytes or 1
+  run.stream.outbox.drip_ms = drip_ms
 end }
 
 -- Writing ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ local BATCH_BYTES = 64 * 1024
 ---@class sync.server.Outbox
 ---@field bytes integer not yet given to the socket
 ---@field chunked boolean frame each write as a chunk
----@field piece_bytes integer|nil write in pieces of this size; nil: as much as possible
+---@field piece_bytes integer|nil write in pieces of this size; nil: as much as possible, or single bytes in a drip
 ---@field drip_ms integer pause after each write
 local Outbox = {}
 Outbox.__index = Outbox
@@ -79,7 +79,8 @@ end
 function Outbox:pump()
   if self.first > self.last then return self:report_empty() end
   self.writing = true
-  local payload = self.piece_bytes and self:take_piece(self.piece_bytes) or self:take_batch()
+  local size = self.piece_bytes or self.drip_ms > 0 and 1
+  local payload = size and self:take_piece(size) or self:take_batch()
   self.bytes = self.bytes - #payload
   self.connection:write(self.chunked and http.chunk(payload) or payload, self.on_written)
 end

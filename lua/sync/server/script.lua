@@ -60,6 +60,7 @@ local function compile_step(step)
       action = entry
     end
   end
+  table.sort(entries, function(a, b) return a.name < b.name end) -- the same script does the same each time
   entries[#entries + 1] = action
   return entries
 end
