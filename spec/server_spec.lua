@@ -1,54 +1,18 @@
---- The server over real sockets: its endpoints, filters, replay, drops, and its report of requests.
--- What it does on command is in `server/misbehave_spec.lua`.
+--- The server over real sockets: its life, its streams and what they bring.
+-- Resuming, the other endpoints and misbehaviour have specs of their own in `server/`.
 
 local cjson = require "cjson"
 local client = require "spec.server.client"
+local scene = require "spec.server.scene"
 local server = require "sync.server"
 local uv = require "luv"
 
 local await, fetch = client.await, client.fetch
-local EVENTS = "/api/v1/sync/events"
+local start, connect, open, publish = scene.start, scene.connect, scene.open, scene.publish
+local body_until = scene.body_until
+local EVENTS = scene.events_path
 
-local running, clients = nil, {}
-
-local function start(options)
-  options = options or {}
-  options.heartbeat_ms = options.heartbeat_ms or 0
-  running = assert(server.start(options))
-  return running
-end
-
-local function connect(s)
-  local connected = assert(client.connect(s.port))
-  clients[#clients + 1] = connected
-  return connected
-end
-
-local function open(s, query, headers)
-  local opened = connect(s):request("GET", EVENTS .. (query or ""), headers)
-  opened:await_body("event: connected")
-  return opened
-end
-
--- The body after `connected`, once it contains `text`.
-local function body_until(opened, text)
-  return opened:await_body(text):match("event: connected\n.-\n\n(.*)$")
-end
-
-local function publish(s, count)
-  local wires = {}
-  for index = 1, count do
-    wires[index] = s:publish({ type = "stage_change", order_id = "ORDER-" .. index, data = { newStage = "open" } }).wire
-  end
-  return wires
-end
-
-after_each(function()
-  for _, each in ipairs(clients) do each:close() end
-  if running then running:close() end
-  running, clients = nil, {}
-  uv.run() -- ends only when nothing is left: a leaked handle hangs here
-end)
+after_each(scene.clear)
 
 describe("server.start", function()
   it("takes a free port and tells where it is", function()
@@ -195,7 +159,6 @@ describe("filters", function()
 
   it("choose by both, and let all pass when empty", function()
     assert.same({ "b-stage" }, seen(start(), "?orderID=B&eventTypes=stage_change"))
-    running:close()
     assert.same({ "a-stage", "a-payment", "b-stage", "queue" }, seen(start(), "?orderID=&eventTypes="))
   end)
 
@@ -206,131 +169,6 @@ describe("filters", function()
     s:heartbeat()
     assert.matches("^id: %S+\nevent: stage_change\ndata: b%-stage\n\nevent: heartbeat\n",
       body_until(opened, "activeConnections"))
-  end)
-end)
-
-describe("resuming", function()
-  local function resumed(s, last_event_id, query)
-    local opened = open(s, query, last_event_id and { ["Last-Event-ID"] = last_event_id })
-    s:comment("end")
-    return (body_until(opened, ": end\n\n"):gsub(": end\n\n$", ""))
-  end
-
-  it("goes on right after the last event ID, in the header or the query", function()
-    local s = start()
-    local wires = publish(s, 5)
-    assert.equal(wires[4] .. wires[5], resumed(s, s.ring:id(3)))
-    assert.equal(wires[5], resumed(s, nil, "?lastEventId=" .. s.ring:id(4)))
-    assert.equal("", resumed(s, s.ring:id(5)))
-    assert.equal("", resumed(s, nil))
-  end)
-
-  it("gives a new client, and only that, its position with connected", function()
-    local s = start()
-    publish(s, 3)
-    assert.matches("^id: " .. s.ring.epoch .. "%-3\nevent: connected\n", (open(s):body()))
-    assert.matches("^event: connected\n", (open(s, "", { ["Last-Event-ID"] = s.ring:id(2) }):body()))
-  end)
-
-  it("says resync when the ring has overflowed, and replays what is there", function()
-    local s = start { replay_limit = 2 }
-    local wires = publish(s, 5)
-    assert.equal(wires[4] .. wires[5], resumed(s, s.ring:id(3)))
-    local id = s.ring:id(2)
-    assert.equal(("id: %s\nevent: resync\ndata: {\"reason\":\"too_old\",\"lastEventID\":\"%s\"}\n\n")
-      :format(s.ring:id(3), id) .. wires[4] .. wires[5], resumed(s, id))
-  end)
-
-  it("says resync for an id of another epoch and for one that is none", function()
-    local s = start()
-    publish(s, 2)
-    local old = s.ring:id(2)
-    s:new_epoch()
-    local wires = publish(s, 1)
-    local resync = "id: " .. s.ring:id(0) .. '\nevent: resync\ndata: {"reason":"%s","lastEventID":"%s"}\n\n'
-    assert.equal(resync:format("other_epoch", old) .. wires[1], resumed(s, old))
-    assert.equal(resync:format("unknown_id", "abc") .. wires[1], resumed(s, "abc"))
-  end)
-
-  it("goes on over a new epoch on an open stream", function()
-    local s = start()
-    local opened = open(s)
-    local before = publish(s, 2)
-    local old_epoch = s.ring.epoch
-    s:new_epoch()
-    assert.is_true(s.ring.epoch > old_epoch)
-    local after = publish(s, 1)
-    assert.equal(table.concat(before) .. after[1], body_until(opened, after[1]))
-    assert.matches("^id: " .. s.ring.epoch .. "%-1\n", after[1])
-  end)
-
-  it("is unknown to a server without ids", function()
-    local s = start { ids = false }
-    local wires = publish(s, 2)
-    assert.is_nil(wires[1]:find("id:", 1, true))
-    assert.equal("", resumed(s, "1-1"))
-    local opened = open(s, "", { ["Last-Event-ID"] = "1-1" })
-    local wire = publish(s, 1)[1]
-    assert.equal(wire, body_until(opened, wire))
-    assert.matches("^event: connected\n", (opened:body()))
-  end)
-end)
-
-describe("orders", function()
-  it("are a snapshot with an ETag", function()
-    local s = start()
-    local status, headers, body = fetch(s.port, "GET", "/api/v1/orders")
-    assert.equal(200, status)
-    assert.equal('{"docs":[]}', body)
-    local etag = headers.etag
-    for _, field in ipairs { etag, "W/" .. etag, '"x", ' .. etag, "*" } do
-      status, headers, body = fetch(s.port, "GET", "/api/v1/orders", { ["If-None-Match"] = field })
-      assert.same({ 304, etag, "" }, { status, headers.etag, body })
-    end
-    publish(s, 2)
-    status, headers, body = fetch(s.port, "GET", "/api/v1/orders", { ["If-None-Match"] = etag })
-    assert.equal(200, status)
-    assert.not_equal(etag, headers.etag)
-    local docs = cjson.decode(body).docs
-    assert.same({ "ORDER-1", "open" }, { docs[1].orderID, docs[1].orderStage })
-    assert.equal(2, #docs)
-  end)
-
-  it("can be had one by one", function()
-    local s = start()
-    s:publish { type = "order_created", order_id = "A/B", data = { order = { totalAmount = 5 } } }
-    local status, _, body = fetch(s.port, "GET", "/api/v1/orders/A%2FB")
-    assert.equal(200, status)
-    assert.equal(5, cjson.decode(body).totalAmount)
-    assert.equal(404, (fetch(s.port, "GET", "/api/v1/orders/C")))
-  end)
-
-  it("get events by POST, which reach the streams", function()
-    local s = start()
-    local opened = open(s)
-    local status, _, body = fetch(s.port, "POST", "/api/v1/orders/A/events", nil,
-      '{"type":"stage_change","data":{"newStage":"paid"}}')
-    assert.equal(201, status)
-    assert.same({ id = s.ring:id(1) }, cjson.decode(body))
-    status, _, body = fetch(s.port, "POST", EVENTS, nil, '{"eventType":"payment_update","orderID":"B","timestamp":"t"}')
-    assert.same({ 201, s.ring:id(2) }, { status, cjson.decode(body).id })
-    local text = body_until(opened, "payment_update\",")
-    assert.truthy(text:find('"data":{"newStage":"paid"},"orderID":"A"', 1, true))
-    assert.truthy(text:find('{"eventType":"payment_update","data":{},"orderID":"B","timestamp":"t"}', 1, true))
-    assert.equal("paid", cjson.decode(s.orders:json("A")).orderStage)
-  end)
-
-  it("refuse a body that is no event, and say why", function()
-    local s = start()
-    local function refused(body)
-      local status, _, answer = fetch(s.port, "POST", EVENTS, nil, body)
-      assert.equal(400, status)
-      return cjson.decode(answer).error
-    end
-    assert.equal("the body must be a JSON object", refused("nonsense"))
-    assert.equal("x: unknown field", refused('{"type":"a","x":1}'))
-    assert.matches("type: a name of one line is wanted", refused('{"data":{}}'))
-    assert.equal(0, s.ring.newest)
   end)
 end)
 
@@ -350,14 +188,14 @@ describe("publish", function()
     local s = start()
     local opened = open(s)
     opened:pause_reading()
-    local count = 20000
-    for index = 1, count do s:publish { type = "n", text = tostring(index) } end
+    local count, padding = 20000, (" "):rep(500) -- 10 MB: more than a socket takes
+    for index = 1, count do s:publish { type = "n", text = index .. padding } end
     uv.run("nowait")
     assert.is_true(uv.stream_get_write_queue_size(s.streams[1].connection.socket) <= 65536 + 16)
     opened:resume_reading()
     local expected = 0
-    await(function() return opened.bytes:find("data: " .. count .. "\n", 1, true) end)
-    for number in opened:body():gmatch("event: n\ndata: (%d+)\n\n") do
+    s:drop()
+    for number in opened:await_complete_body():gmatch("event: n\ndata: (%d+) +\n\n") do
       expected = expected + 1
       assert(tonumber(number) == expected)
     end
@@ -472,62 +310,5 @@ describe("the simulation", function()
     local by_hand = start { simulate = { interval_ms = 0 } }
     by_hand.simulation:step()
     assert.same({ 1, 1 }, { by_hand.ring.newest, by_hand.orders:count() })
-  end)
-end)
-
-describe("requests", function()
-  it("are reported as they came", function()
-    local s = start()
-    local asker = connect(s)
-    asker:request("GET", EVENTS .. "?orderID=A%20B", { ["Last-Event-ID"] = "x", ["X-Token"] = "t" })
-    asker:await_body("connected")
-    fetch(s.port, "GET", "/healthz")
-    local first, second = s.requests[1], s.requests[2]
-    assert.same({ "GET", EVENTS .. "?orderID=A%20B", EVENTS, { orderID = "A B" }, "" },
-      { first.method, first.target, first.path, first.query, first.body })
-    assert.same({ host = "localhost", ["last-event-id"] = "x", ["x-token"] = "t" }, first.headers)
-    assert.same({ 1, 2 }, { first.connection, second.connection })
-    assert.is_true(second.at >= first.at)
-    assert.same({ 2, 1, 0 }, { s:request_count(), s:request_count("/healthz"), s:request_count("/") })
-  end)
-
-  it("of one connection are answered in order, also when they come at once", function()
-    local s = start()
-    local get = "GET %s HTTP/1.1\r\nHost: h\r\n\r\n"
-    local asker = connect(s)
-    asker:send(get:format("/healthz") .. get:format("/nowhere") .. get:format(EVENTS)):await_bytes("event: connected")
-    local statuses = {}
-    for status in asker.bytes:gmatch("HTTP/1%.1 (%d+)") do statuses[#statuses + 1] = status end
-    assert.same({ "200", "404", "200" }, statuses)
-  end)
-
-  it("to nowhere, or by another method, get JSON that says so", function()
-    local s = start()
-    local status, headers, body = fetch(s.port, "GET", "/nowhere")
-    assert.same({ 404, "application/json", { error = "no such path" } },
-      { status, headers["content-type"], cjson.decode(body) })
-    status, headers = fetch(s.port, "DELETE", "/api/v1/orders")
-    assert.same({ 405, "GET" }, { status, headers.allow })
-    status, headers = fetch(s.port, "HEAD", EVENTS)
-    assert.same({ 405, "GET, POST, REPORT" }, { status, headers.allow })
-  end)
-
-  it("for the head alone get no body", function()
-    local asker = connect(start()):request("HEAD", "/api/v1/orders", { Connection = "close" })
-    assert.equal("EOF", asker:await_end())
-    assert.matches("^HTTP/1.1 200 OK\r\n.*\r\nContent%-Length: 11\r\n.*\r\n\r\n$", asker.bytes)
-  end)
-
-  it("that are none get their status, and the connection ends", function()
-    local asker = connect(start()):send("BREW\r\n\r\n")
-    assert.equal("EOF", asker:await_end())
-    assert.matches("^HTTP/1.1 400 Bad Request\r\n.*Connection: close\r\n\r\nmalformed request line\n$", asker.bytes)
-  end)
-
-  it("that wait for 100 Continue get it", function()
-    local asker = connect(start())
-    asker:send("POST " .. EVENTS .. " HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n")
-    asker:await_bytes("HTTP/1.1 100 Continue\r\n\r\n")
-    asker:send('{"type":"a"}'):await_bytes("HTTP/1.1 201 Created")
   end)
 end)

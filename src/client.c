@@ -193,7 +193,7 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   sync_link_append(&loop->clients, &client->link);
   uv_timer_init(&loop->uv, &client->timer);
   client->timer.data = client;
-  sync_segments_init(&client->segments, alloc);
+  sync_segments_init(&client->segments, loop->segments);
   sync_interest_init(&client->interest, alloc);
   sync_counters_init(&client->counters, alloc);
 }
@@ -351,25 +351,38 @@ sync_state sync_client_state(const sync_client *client) {
 
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
+/* Finds the subscriptions that the event taken is for. Without memory for more ids, those that fit are served: the
+ * oldest subscriptions. */
+static void match_current(sync_client *client) {
+  const struct sync_entry *current = &client->current;
+  if (current->only && current->changes == (uint32_t)client->interest.changes)
+    sync_interest_match_only(&client->interest, current->only, &client->match);
+  else
+    (void)sync_interest_match(&client->interest, sync_event_text(current->event, SYNC_EVENT_TYPE),
+                              sync_event_text(current->event, SYNC_EVENT_ORDER_ID), &client->match);
+}
+
 bool sync_client_next(sync_client *client, sync_item *item) {
   if (!sync_loop_ours(client->loop)) return false;
   struct sync_entry *current = &client->current;
   sync_entry_fini(client->alloc, current);
-  client->match.count = client->match.next = 0;
+  sync_match_clear(&client->match);
   if (!sync_queue_pop(&client->queue, current)) {
     *current = (struct sync_entry){.kind = SYNC_ITEM_ASK};
     sync_link_remove(&client->ready_link);
     return false;
   }
-  *item = (sync_item){.kind = current->kind, .from = current->from, .to = current->to};
-  if (current->kind == SYNC_ITEM_ERROR)
-    item->failure = current->failure;
-  else
-    item->event = current->event;
-  /* Without memory for more ids, those that fit are served: the oldest subscriptions. */
-  if (current->kind == SYNC_ITEM_EVENT)
-    (void)sync_interest_match(&client->interest, sync_event_text(item->event, SYNC_EVENT_TYPE),
-                              sync_event_text(item->event, SYNC_EVENT_ORDER_ID), &client->match);
+  *item = (sync_item){.kind = current->kind};
+  switch (current->kind) {
+  case SYNC_ITEM_STATE:
+    item->from = current->from;
+    item->to = current->to;
+    break;
+  case SYNC_ITEM_ERROR: item->failure = current->failure; break;
+  case SYNC_ITEM_EVENT: match_current(client); /* fall through */
+  case SYNC_ITEM_COMMENT: item->event = current->event; break;
+  case SYNC_ITEM_ASK: break;
+  }
   return true;
 }
 
@@ -386,7 +399,7 @@ uint64_t sync_client_subscriber(sync_client *client) {
 }
 
 void sync_client_route(sync_client *client, sync_span type, sync_span order_id) {
-  client->match.count = client->match.next = 0;
+  sync_match_clear(&client->match);
   if (type.length || order_id.length) (void)sync_interest_match(&client->interest, type, order_id, &client->match);
 }
 
@@ -396,7 +409,9 @@ void sync_client_want(sync_client *client, bool every_event, bool comments) {
 }
 
 sync_event *sync_client_history(const sync_client *client, size_t age) {
-  return sync_history_get(&client->history, age);
+  sync_event *event = sync_history_get(&client->history, age);
+  if (event) sync_event_complete(event, &client->names, client->options.decode);
+  return event;
 }
 
 /* ---- health and metrics ------------------------------------------------------------------------------------------ */

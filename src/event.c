@@ -15,20 +15,24 @@ struct sync_event {
   struct sync_segment *home;
   uint64_t seq;
   int64_t received_at_ms;
+  bool whole; /* timestamp and data are known */
   struct text texts[SYNC_EVENT_RAW + 1];
 };
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static const char *const default_spellings[SYNC_ROLE_COUNT][SYNC_EVENT_SPELLINGS] = {
-    [SYNC_ROLE_TYPE] = {"eventType", "event_type"},
-    [SYNC_ROLE_ORDER_ID] = {"orderID", "orderId", "order_id"},
-    [SYNC_ROLE_TIMESTAMP] = {"timestamp"},
-    [SYNC_ROLE_DATA] = {"data"},
+static const struct {
+  const char *text;
+  enum sync_event_role role;
+} defaults[] = {
+    {"eventType", SYNC_ROLE_TYPE},  {"orderID", SYNC_ROLE_ORDER_ID}, {"timestamp", SYNC_ROLE_TIMESTAMP},
+    {"data", SYNC_ROLE_DATA},       {"orderId", SYNC_ROLE_ORDER_ID}, {"order_id", SYNC_ROLE_ORDER_ID},
+    {"event_type", SYNC_ROLE_TYPE},
 };
 
-static sync_span span_of(const char *text) {
-  return (sync_span){text, text ? strlen(text) : 0};
+static void add_name(struct sync_event_names *names, const char *text, enum sync_event_role role) {
+  names->list[names->count].text = (sync_span){text, strlen(text)};
+  names->list[names->count++].role = role;
 }
 
 void sync_event_names_init(struct sync_event_names *names, const sync_options *options) {
@@ -38,22 +42,19 @@ void sync_event_names_init(struct sync_event_names *names, const sync_options *o
       [SYNC_ROLE_TIMESTAMP] = options->field_timestamp,
       [SYNC_ROLE_DATA] = options->field_data,
   };
+  names->count = 0;
   for (int role = 0; role < SYNC_ROLE_COUNT; role++)
-    for (int i = 0; i < SYNC_EVENT_SPELLINGS; i++) {
-      const char *spelling = !mapped[role] ? default_spellings[role][i] : i == 0 ? mapped[role] : NULL;
-      names->spellings[role][i] = span_of(spelling);
-    }
-}
-
-static bool same(sync_span a, sync_span b) {
-  return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+    if (mapped[role]) add_name(names, mapped[role], (enum sync_event_role)role);
+  for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+    if (!mapped[defaults[i].role]) add_name(names, defaults[i].text, defaults[i].role);
 }
 
 /* The role that `key` has on this wire; SYNC_ROLE_COUNT: none. */
-static int role_of(const struct sync_event_names *names, sync_span key) {
-  for (int role = 0; role < SYNC_ROLE_COUNT; role++)
-    for (int i = 0; i < SYNC_EVENT_SPELLINGS && names->spellings[role][i].bytes; i++)
-      if (same(names->spellings[role][i], key)) return role;
+static enum sync_event_role role_of(const struct sync_event_names *names, sync_span key) {
+  for (size_t i = 0; i < names->count; i++) {
+    sync_span text = names->list[i].text;
+    if (text.length == key.length && memcmp(text.bytes, key.bytes, key.length) == 0) return names->list[i].role;
+  }
   return SYNC_ROLE_COUNT;
 }
 
@@ -73,10 +74,11 @@ static bool names_something(const sync_json_token *token) {
   return token->kind == SYNC_JSON_STRING || token->kind == SYNC_JSON_NUMBER;
 }
 
-static void take_scalar(struct sync_envelope *envelope, int role, const sync_json_token *token) {
+static void take_scalar(struct sync_envelope *envelope, enum sync_event_role role, const sync_json_token *token) {
   switch (role) {
   case SYNC_ROLE_TYPE:
-    if (token->kind != SYNC_JSON_STRING || token->text.length == 0) return;
+    if (token->kind != SYNC_JSON_STRING || token->text.length == 0 || envelope->typed) return;
+    envelope->typed = true;
     envelope->type = token->text;
     envelope->type_escaped = token->escaped;
     break;
@@ -92,47 +94,54 @@ static void take_scalar(struct sync_envelope *envelope, int role, const sync_jso
   }
 }
 
-/* Walks the top level of an object, whose brace has been read, to its end. */
-static bool walk_fields(const struct sync_event_names *names, sync_json *json, struct sync_envelope *envelope) {
-  sync_json_token key, value;
-  while (sync_json_next(json, &key) == SYNC_JSON_KEY) {
-    sync_json_next(json, &value);
-    if (value.kind == SYNC_JSON_INVALID) return false;
-    int role = key.escaped ? SYNC_ROLE_COUNT : role_of(names, key.text);
-    sync_span text;
-    if (!value_text(json, &value, &text)) return false;
-    if (role == SYNC_ROLE_DATA)
-      envelope->data = text;
-    else
-      take_scalar(envelope, role, &value);
-  }
-  return key.kind == SYNC_JSON_OBJECT_END;
-}
-
-static bool open_order(const struct sync_event_names *names, sync_span raw, struct sync_envelope *envelope,
-                       size_t *at_byte) {
-  sync_json json;
-  sync_json_token token;
-  sync_json_init(&json, raw);
-  bool sound = true;
-  if (sync_json_next(&json, &token) == SYNC_JSON_OBJECT)
-    sound = walk_fields(names, &json, envelope);
-  else if (token.kind == SYNC_JSON_ARRAY)
-    sound = sync_json_skip(&json);
-  if (sound && sync_json_next(&json, &token) == SYNC_JSON_END) return true;
-  *at_byte = sync_json_offset(&json);
-  return false;
-}
-
-bool sync_event_open(const struct sync_event_names *names, sync_decode decode, const struct sync_sse_message *message,
-                     struct sync_envelope *envelope, size_t *at_byte) {
-  *envelope = (struct sync_envelope){.type = message->type, .data = message->data};
-  switch (decode) {
-  case SYNC_DECODE_ORDER: return open_order(names, message->data, envelope, at_byte);
-  case SYNC_DECODE_JSON: return sync_json_valid(message->data, at_byte);
-  case SYNC_DECODE_NONE: break;
-  }
+/* Reads one member of an object whose key has been read. */
+static bool read_member(const struct sync_event_names *names, const sync_json_token *key,
+                        struct sync_envelope *envelope) {
+  sync_json_token value;
+  sync_span text;
+  if (sync_json_next(&envelope->json, &value) == SYNC_JSON_INVALID) return false;
+  if (!value_text(&envelope->json, &value, &text)) return false;
+  enum sync_event_role role = key->escaped ? SYNC_ROLE_COUNT : role_of(names, key->text);
+  if (role == SYNC_ROLE_DATA)
+    envelope->data = text;
+  else
+    take_scalar(envelope, role, &value);
   return true;
+}
+
+/* Walks the top level of an object: to its end, or, if `look`, until its addressee is known. */
+static bool walk(const struct sync_event_names *names, struct sync_envelope *envelope, bool look) {
+  sync_json_token token;
+  while (sync_json_next(&envelope->json, &token) == SYNC_JSON_KEY) {
+    if (!read_member(names, &token, envelope)) return false;
+    if (look && envelope->typed && envelope->order_id.length > 0) return true;
+  }
+  envelope->whole = token.kind == SYNC_JSON_OBJECT_END && sync_json_next(&envelope->json, &token) == SYNC_JSON_END;
+  return envelope->whole;
+}
+
+bool sync_event_look(const struct sync_event_names *names, sync_decode decode, const struct sync_sse_message *message,
+                     struct sync_envelope *envelope, size_t *at_byte) {
+  sync_json_token token;
+  *envelope = (struct sync_envelope){.type = message->type, .data = message->data, .whole = decode == SYNC_DECODE_NONE};
+  if (decode != SYNC_DECODE_ORDER) return true;
+  sync_json_init(&envelope->json, message->data);
+  bool sound = true;
+  if (sync_json_next(&envelope->json, &token) == SYNC_JSON_OBJECT)
+    sound = walk(names, envelope, true);
+  else /* no object has no fields */
+    sound = envelope->whole = sync_json_valid(message->data, at_byte);
+  if (!sound && token.kind == SYNC_JSON_OBJECT) *at_byte = sync_json_offset(&envelope->json);
+  return sound;
+}
+
+bool sync_event_check(const struct sync_event_names *names, sync_decode decode, const struct sync_sse_message *message,
+                      struct sync_envelope *envelope, size_t *at_byte) {
+  if (envelope->whole) return true;
+  if (decode == SYNC_DECODE_JSON) return envelope->whole = sync_json_valid(message->data, at_byte);
+  if (walk(names, envelope, false)) return true;
+  *at_byte = sync_json_offset(&envelope->json);
+  return false;
 }
 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
@@ -171,7 +180,7 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
   struct sync_segment *home;
   sync_event *event = sync_segments_take(segments, bytes, &home);
   if (!event) return NULL;
-  *event = (sync_event){.home = home, .seq = seq, .received_at_ms = received_at_ms};
+  *event = (sync_event){.home = home, .seq = seq, .received_at_ms = received_at_ms, .whole = envelope->whole};
   struct writer writer = {event, (char *)(event + 1), {NULL, 0}};
   put_text(&writer, SYNC_EVENT_RAW, message->data, false);
   writer.raw = message->data;
@@ -181,6 +190,20 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
   put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope->timestamp, false);
   put_text(&writer, SYNC_EVENT_DATA, envelope->data, false);
   return event;
+}
+
+void sync_event_complete(sync_event *event, const struct sync_event_names *names, sync_decode decode) {
+  if (event->whole) return;
+  const struct sync_sse_message message = {.data = sync_event_text(event, SYNC_EVENT_RAW)};
+  struct sync_envelope envelope;
+  size_t at_byte;
+  event->whole = true;
+  if (!sync_event_look(names, decode, &message, &envelope, &at_byte) ||
+      !sync_event_check(names, decode, &message, &envelope, &at_byte))
+    return;
+  struct writer writer = {event, NULL, message.data}; /* both are inside the raw text: nothing is written */
+  put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope.timestamp, false);
+  put_text(&writer, SYNC_EVENT_DATA, envelope.data, false);
 }
 
 sync_span sync_event_text(const sync_event *event, sync_event_field field) {

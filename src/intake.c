@@ -34,17 +34,12 @@ static void move_cursor(sync_client *client, sync_event *event) {
   client->latest = event;
 }
 
-static bool queue_event(sync_client *client, sync_item_kind kind, sync_event *event) {
-  if (!sync_queue_push(&client->queue, (struct sync_entry){.kind = kind, .event = event})) return false;
+static bool queue_event(sync_client *client, sync_item_kind kind, sync_event *event, uint64_t only) {
+  struct sync_entry entry = {.kind = kind, .changes = (uint32_t)client->interest.changes, .only = only, .event = event};
+  if (!sync_queue_push(&client->queue, entry)) return false;
   sync_event_retain(event);
   sync_client_mark_ready(client);
   return true;
-}
-
-static bool is_wanted(const sync_client *client, const struct sync_envelope *envelope, const sync_event *event) {
-  if (client->want_every_event && !sync_interest_must_name(envelope->type)) return true;
-  return sync_interest_wants(&client->interest, sync_event_text(event, SYNC_EVENT_TYPE),
-                             sync_event_text(event, SYNC_EVENT_ORDER_ID));
 }
 
 /* `connected` and `heartbeat` are not order events. The history may miss an event when memory is short; delivery does
@@ -56,16 +51,32 @@ static void count_event(sync_client *client, sync_span type, sync_event *event) 
   (void)sync_history_add(&client->history, event);
 }
 
+/* Who wants an event. */
+struct demand {
+  bool wanted;
+  uint64_t only; /* the one subscription that does; 0: look it up on delivery */
+};
+
+/* Names with JSON escapes can only be compared once the record has them in plain: such a rare event is queued, perhaps
+ * in vain. */
+static struct demand demand_for(const sync_client *client, const struct sync_envelope *envelope) {
+  struct demand demand = {.wanted = envelope->type_escaped || envelope->order_id_escaped, .only = 0};
+  if (demand.wanted) return demand;
+  demand.wanted = sync_interest_wants(&client->interest, envelope->type, envelope->order_id, &demand.only);
+  if (client->want_every_event && !sync_interest_must_name(envelope->type)) demand.wanted = true;
+  return demand;
+}
+
 /* Without memory the event is not kept, the cursor stays before it, and the exchange ends: the server sends it again.
  */
 static void keep_event(sync_client *client, const struct sync_sse_message *message,
-                       const struct sync_envelope *envelope) {
+                       const struct sync_envelope *envelope, const struct demand *demand) {
   sync_event *event = sync_event_new(&client->segments, message, envelope, client->seq + 1, client->chunk_at_ms);
   if (!event) {
     client->starved = true;
     return;
   }
-  if (is_wanted(client, envelope, event) && !queue_event(client, SYNC_ITEM_EVENT, event)) {
+  if (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only)) {
     client->starved = true;
   } else {
     client->seq++;
@@ -99,9 +110,14 @@ static void tell_bad_json(sync_client *client, const struct sync_sse_message *me
 
 static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
+  sync_decode decode = client->options.decode;
   struct sync_envelope envelope;
   size_t at_byte = 0;
-  if (!sync_event_open(&client->names, client->options.decode, message, &envelope, &at_byte)) {
+  bool sound = sync_event_look(&client->names, decode, message, &envelope, &at_byte);
+  struct demand demand = {.wanted = false};
+  if (sound) demand = demand_for(client, &envelope);
+  if (demand.wanted) sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
+  if (!sound) {
     tell_bad_json(client, message, at_byte);
     return may_go_on(client);
   }
@@ -110,7 +126,7 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
     sync_connection_keepalive(&client->connection, sync_loop_now_ms(client->loop));
   }
   if (!sync_interest_must_name(envelope.type)) sync_connection_event(&client->connection);
-  keep_event(client, message, &envelope);
+  keep_event(client, message, &envelope, &demand);
   return may_go_on(client);
 }
 
@@ -122,7 +138,7 @@ static bool on_comment(void *arg, sync_span text) {
   const struct sync_sse_message message = {.data = text};
   const struct sync_envelope envelope = {.data = text};
   sync_event *event = sync_event_new(&client->segments, &message, &envelope, 0, client->chunk_at_ms);
-  if (!event || !queue_event(client, SYNC_ITEM_COMMENT, event)) client->starved = true;
+  if (!event || !queue_event(client, SYNC_ITEM_COMMENT, event, 0)) client->starved = true;
   if (event) sync_event_release(event);
   return may_go_on(client);
 }

@@ -224,12 +224,17 @@ static bool accepts(const struct sync_subscription *subscription, sync_span type
   return !sync_interest_must_name(type);
 }
 
-bool sync_interest_wants(const struct sync_interest *interest, sync_span type, sync_span order_id) {
+static const struct sync_subscription *next_match(struct candidates *candidates, sync_span type) {
+  const struct sync_subscription *subscription = next_candidate(candidates);
+  while (subscription && !accepts(subscription, type)) subscription = next_candidate(candidates);
+  return subscription;
+}
+
+bool sync_interest_wants(const struct sync_interest *interest, sync_span type, sync_span order_id, uint64_t *only) {
   struct candidates candidates = candidates_of(interest, type, order_id);
-  const struct sync_subscription *subscription;
-  while ((subscription = next_candidate(&candidates)))
-    if (accepts(subscription, type)) return true;
-  return false;
+  const struct sync_subscription *first = next_match(&candidates, type);
+  *only = first && !next_match(&candidates, type) ? first->id : 0;
+  return first != NULL;
 }
 
 static bool match_add(const sync_allocator *alloc, struct sync_match *match, uint64_t id) {
@@ -244,23 +249,39 @@ static bool match_add(const sync_allocator *alloc, struct sync_match *match, uin
   return true;
 }
 
+void sync_match_clear(struct sync_match *match) {
+  match->count = match->next = 0;
+  match->only = 0;
+}
+
+void sync_interest_match_only(const struct sync_interest *interest, uint64_t only, struct sync_match *match) {
+  sync_match_clear(match);
+  match->only = only;
+  match->changes = interest->changes;
+}
+
 bool sync_interest_match(const struct sync_interest *interest, sync_span type, sync_span order_id,
                          struct sync_match *match) {
   struct candidates candidates = candidates_of(interest, type, order_id);
   const struct sync_subscription *subscription;
-  match->count = match->next = 0;
+  sync_match_clear(match);
   match->changes = interest->changes;
-  while ((subscription = next_candidate(&candidates)))
-    if (accepts(subscription, type) && !match_add(interest->alloc, match, subscription->id)) return false;
+  while ((subscription = next_match(&candidates, type)))
+    if (!match_add(interest->alloc, match, subscription->id)) return false;
   return true;
 }
 
+static uint64_t next_id(struct sync_match *match) {
+  uint64_t id = match->only;
+  match->only = 0;
+  if (id == 0 && match->next < match->count) id = match->ids[match->next++];
+  return id;
+}
+
 uint64_t sync_interest_next(const struct sync_interest *interest, struct sync_match *match) {
-  while (match->next < match->count) {
-    uint64_t id = match->ids[match->next++];
-    if (match->changes == interest->changes || stands(&interest->all, id)) return id;
-  }
-  return 0;
+  uint64_t id = next_id(match);
+  while (id && match->changes != interest->changes && !stands(&interest->all, id)) id = next_id(match);
+  return id;
 }
 
 void sync_match_fini(const sync_allocator *alloc, struct sync_match *match) {

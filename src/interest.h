@@ -34,6 +34,7 @@ struct sync_match {
   size_t count;
   size_t capacity;
   size_t next;
+  uint64_t only; /* a match of this one comes before those of `ids`; 0: none */
   uint64_t changes;
 };
 
@@ -46,8 +47,9 @@ uint64_t sync_interest_add(struct sync_interest *interest, const sync_filter *fi
 /* Forgets it, if it is there. */
 void sync_interest_remove(struct sync_interest *interest, uint64_t id);
 
-/* Whether any subscription wants an event of this type and order (empty: none). */
-bool sync_interest_wants(const struct sync_interest *interest, sync_span type, sync_span order_id);
+/* Whether any subscription wants an event of this type and order (empty: none). `*only` is its id if it is the only
+ * one, else 0; it holds as long as interest->changes does. */
+bool sync_interest_wants(const struct sync_interest *interest, sync_span type, sync_span order_id, uint64_t *only);
 
 /* Whether events of this type reach only those who name it: `connected` and `heartbeat`. */
 bool sync_interest_must_name(sync_span type);
@@ -55,6 +57,12 @@ bool sync_interest_must_name(sync_span type);
 /* Fills `match` with the subscriptions that want the event; false: no memory. */
 bool sync_interest_match(const struct sync_interest *interest, sync_span type, sync_span order_id,
                          struct sync_match *match);
+
+/* Makes `match` the one that sync_interest_wants() found. */
+void sync_interest_match_only(const struct sync_interest *interest, uint64_t only, struct sync_match *match);
+
+/* Makes `match` empty. */
+void sync_match_clear(struct sync_match *match);
 
 /* The next id of `match` whose subscription still stands; 0: that was all. */
 uint64_t sync_interest_next(const struct sync_interest *interest, struct sync_match *match);

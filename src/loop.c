@@ -166,7 +166,8 @@ sync_loop *sync_loop_new(const sync_allocator *alloc) {
   loop->timer_armed_ms = -1;
   sync_link_init(&loop->clients, NULL);
   sync_link_init(&loop->ready, NULL);
-  if (uv_loop_init(&loop->uv) != 0) goto fail;
+  loop->segments = sync_segment_pool_new(alloc);
+  if (!loop->segments || uv_loop_init(&loop->uv) != 0) goto fail;
   loop->transport = sync_transport_new(alloc, &loop->uv);
   if (!loop->transport) goto fail_loop;
   uv_timer_init(&loop->uv, &loop->patience);
@@ -176,6 +177,7 @@ sync_loop *sync_loop_new(const sync_allocator *alloc) {
 fail_loop:
   uv_loop_close(&loop->uv);
 fail:
+  sync_segment_pool_free(loop->segments);
   sync_alloc_free(alloc, loop);
   return NULL;
 }
@@ -189,6 +191,7 @@ void sync_loop_free(sync_loop *loop) {
   uv_run(&loop->uv, UV_RUN_DEFAULT);
   uv_loop_close(&loop->uv);
   if (loop->timer_fd >= 0) close(loop->timer_fd);
+  sync_segment_pool_free(loop->segments);
   sync_alloc_free(loop->alloc, loop);
 }
 

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "segment.h"
 #include "transport.h"
 
 /* A client's place in the loop's lists. */
@@ -18,6 +19,7 @@ struct sync_link {
 struct sync_loop {
   const sync_allocator *alloc;
   struct sync_transport *transport;
+  struct sync_segment_pool *segments;
   struct sync_link clients; /* head of the ring of all clients */
   struct sync_link ready;   /* head of the ring of those with items */
   int64_t spent_at_us;      /* when the step's budget is used up; 0: no bound */

@@ -23,8 +23,6 @@ struct handle {
 /* Entries of the table of subscriptions that are not the engine's. */
 enum entry { ENTRY_DECODER = -1, ENTRY_SIGNALS };
 
-enum anchor { ANCHOR_HOME = 1, ANCHOR_LOOP };
-
 static struct handle *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, CLIENT_TYPE);
 }
@@ -63,9 +61,9 @@ int lua_client_new(lua_State *L, sync_loop *loop) {
   set_decode(L, handle, options.decode);
   luaL_getmetatable(L, CLIENT_TYPE);
   lua_setmetatable(L, -2);
-  lua_createtable(L, ANCHOR_LOOP, 0);
+  lua_createtable(L, 1, 0);
   lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, ANCHOR_LOOP);
+  lua_rawseti(L, -2, 1);
   compat_set_anchor(L, -2);
   handle->client = sync_client_new(loop, &options, &failure);
   if (!handle->client) return lua_push_failure(L, failure.code, failure.message);
@@ -219,9 +217,11 @@ static void push_signal(lua_State *L, const sync_item *item) {
   }
 }
 
-/* Pushes the table of subscriptions' entry for `id`, nil if there is none. */
+/* Upvalues of the taker, behind those of lua_event_push. */
+enum taker_upvalue { TAKER_CLIENT = LUA_EVENT_UPVALUES + 1, TAKER_SUBSCRIPTIONS };
+
 static void push_subscription(lua_State *L, int64_t id) {
-  lua_rawgeti(L, 2, (int)id);
+  lua_rawgeti(L, lua_upvalueindex(TAKER_SUBSCRIPTIONS), (int)id);
 }
 
 /* Gives the next item and one of those it is for. 0: nothing to do. */
@@ -235,37 +235,39 @@ static int take_item(lua_State *L, struct handle *handle, bool pull) {
     }
     int64_t id = handle->decoded_by_host ? ENTRY_DECODER : (int64_t)sync_client_subscriber(handle->client);
     if (id == 0 && !pull) continue; /* whoever wanted it has unsubscribed since */
-    lua_event_push(L, item.event, handle->decode, 5);
-    if (id == 0)
-      lua_pushnil(L);
-    else
-      push_subscription(L, id);
+    lua_event_push(L, item.event, handle->decode);
+    if (id == 0) return 1;
+    push_subscription(L, id);
     return 2;
   }
   return 0;
 }
 
-/* core:take(subscriptions, event, pull): what to do next, one call at a time: an item and the subscription that it is
- * for (signals: entry 0). `event` is what the call before gave: as long as more subscriptions want it, it comes back
- * with the next of them. With `pull`, an event is also given when nobody wants it, and once more at the end, both
- * without a subscription. Nothing: the queue is empty, or the step's budget is spent. */
-static int client_take(lua_State *L) {
-  struct handle *handle = check_handle(L);
-  lua_settop(L, 4);
+/* take(event, pull): what to do next, one call at a time: an item and the subscription that it is for (signals: entry
+ * 0). `event` is what the call before gave: as long as more subscriptions want it, it comes back with the next of them.
+ * With `pull`, an event is also given when nobody wants it, and once more at the end, both without a subscription.
+ * Nothing: the queue is empty, or the step's budget is spent. */
+static int take(lua_State *L) {
+  struct handle *handle = lua_touserdata(L, lua_upvalueindex(TAKER_CLIENT));
+  bool has_event = lua_toboolean(L, 1);
   if (!handle->client) return 0;
-  uint64_t id = lua_isnil(L, 3) ? 0 : sync_client_subscriber(handle->client);
-  if (id > 0) {
-    lua_pushvalue(L, 3);
-    push_subscription(L, (int64_t)id);
-    return 2;
-  }
-  bool pull = lua_toboolean(L, 4);
-  if (pull && !lua_isnil(L, 3)) {
-    lua_pushvalue(L, 3);
-    return 1;
-  }
-  compat_push_anchor(L, 1);
-  return take_item(L, handle, pull);
+  uint64_t id = has_event ? sync_client_subscriber(handle->client) : 0;
+  if (id == 0 && !(has_event && lua_toboolean(L, 2))) return take_item(L, handle, lua_toboolean(L, 2));
+  lua_settop(L, 1);
+  if (id == 0) return 1;
+  push_subscription(L, (int64_t)id);
+  return 2;
+}
+
+/* core:taker(subscriptions): a function take(event, pull) with everything it needs at hand; it runs for every event. */
+static int client_taker(lua_State *L) {
+  check_handle(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_event_push_upvalues(L);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, take, LUA_EVENT_UPVALUES + 2);
+  return 1;
 }
 
 /* core:route([type [, order_id]]): who gets the event taken last; without arguments nobody does. */
@@ -278,15 +280,21 @@ static int client_route(lua_State *L) {
   return 0;
 }
 
-/* core:history(age): the event that is `age` older than the latest, or nil. */
-static int client_history(lua_State *L) {
-  struct handle *handle = check_handle(L);
+/* The function history(age) behind core:historian(): the event that is `age` older than the latest, or nothing. */
+static int history(lua_State *L) {
+  const struct handle *handle = lua_touserdata(L, lua_upvalueindex(TAKER_CLIENT));
   sync_event *event = NULL;
-  if (handle->client) event = sync_client_history(handle->client, (size_t)luaL_checknumber(L, 2));
+  if (handle->client) event = sync_client_history(handle->client, (size_t)luaL_checknumber(L, 1));
   if (!event) return 0;
-  lua_settop(L, 1);
-  compat_push_anchor(L, 1);
-  lua_event_push(L, event, handle->decode, 2);
+  lua_event_push(L, event, handle->decode);
+  return 1;
+}
+
+static int client_historian(lua_State *L) {
+  check_handle(L);
+  lua_event_push_upvalues(L);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, history, LUA_EVENT_UPVALUES + 1);
   return 1;
 }
 
@@ -376,11 +384,11 @@ void lua_client_open(lua_State *L) {
       {"__gc", client_close},      {"answer", client_answer},
       {"close", client_close},     {"configure", client_configure},
       {"connect", client_connect}, {"disconnect", client_disconnect},
-      {"health", client_health},   {"history", client_history},
+      {"health", client_health},   {"historian", client_historian},
       {"metrics", client_metrics}, {"reconnect", client_reconnect},
       {"refuse", client_refuse},   {"route", client_route},
       {"state", client_state},     {"subscribe", client_subscribe},
-      {"take", client_take},       {"unsubscribe", client_unsubscribe},
+      {"taker", client_taker},     {"unsubscribe", client_unsubscribe},
       {"want", client_want},       {NULL, NULL},
   };
   luaL_newmetatable(L, CLIENT_TYPE);

@@ -5,8 +5,9 @@
 
 #include "lua_json.h"
 
-/* The table's hidden fields are in its array part, away from the names that users see. */
-enum slot { SLOT_HOME = 1, SLOT_EVENT, SLOT_DECODE };
+/* The table's hidden fields have numbers, away from the names that users see. Two of them and two names: the table is
+ * made with room for four. */
+enum slot { SLOT_HOME = 1, SLOT_EVENT, SLOT_COUNT = SLOT_EVENT };
 
 #define HOME_TYPE  "sync.home"
 #define EVENT_TYPE "sync.event"
@@ -14,6 +15,7 @@ enum slot { SLOT_HOME = 1, SLOT_EVENT, SLOT_DECODE };
 /* Keeps one event of a home retained, and with it all of them. */
 struct home {
   sync_event *event;
+  sync_decode decode;
 };
 
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
@@ -125,10 +127,10 @@ static const struct field {
  */
 static int make_field(lua_State *L, size_t index) {
   lua_rawgeti(L, 1, SLOT_EVENT);
-  const sync_event *event = lua_touserdata(L, -1);
-  lua_rawgeti(L, 1, SLOT_DECODE);
-  sync_decode decode = (sync_decode)lua_tointeger(L, -1);
-  if (!event || !fields[index].push(L, event, decode)) return 0;
+  lua_rawgeti(L, 1, SLOT_HOME);
+  const sync_event *event = lua_touserdata(L, -2);
+  const struct home *home = lua_touserdata(L, -1);
+  if (!event || !home || !fields[index].push(L, event, home->decode)) return 0;
   lua_pushstring(L, fields[index].name);
   lua_pushvalue(L, -2);
   lua_rawset(L, 1);
@@ -189,41 +191,51 @@ static int home_gc(lua_State *L) {
   return 0;
 }
 
-/* Pushes the home of `event`: the one used last, or a new one. */
-static void push_home(lua_State *L, sync_event *event, int anchor) {
-  lua_rawgeti(L, anchor, 1);
-  const struct home *last = lua_touserdata(L, -1);
-  if (last && sync_event_home(last->event) == sync_event_home(event)) return;
-  lua_pop(L, 1);
+static struct home *new_home(lua_State *L, sync_event *event, sync_decode decode) {
   struct home *home = lua_newuserdata(L, sizeof *home);
   home->event = NULL;
   luaL_getmetatable(L, HOME_TYPE);
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, anchor, 1);
-  sync_event_retain(event); /* last: nothing raises from here on */
-  home->event = event;
+  sync_event_retain(event);
+  *home = (struct home){event, decode};
+  return home;
 }
 
-void lua_event_push(lua_State *L, sync_event *event, sync_decode decode, int anchor) {
+/* Pushes the home of `event`: the one used last, or a new one. */
+static void push_home(lua_State *L, sync_event *event, sync_decode decode) {
+  lua_rawgeti(L, lua_upvalueindex(LUA_EVENT_HOMES), 1);
+  const struct home *last = lua_touserdata(L, -1);
+  if (last && sync_event_home(last->event) == sync_event_home(event) && last->decode == decode) return;
+  lua_pop(L, 1);
+  new_home(L, event, decode);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, lua_upvalueindex(LUA_EVENT_HOMES), 1);
+}
+
+void lua_event_push(lua_State *L, sync_event *event, sync_decode decode) {
   sync_span order_id = sync_event_text(event, SYNC_EVENT_ORDER_ID);
-  lua_createtable(L, SLOT_DECODE, 2);
-  push_home(L, event, anchor);
+  lua_createtable(L, 0, SLOT_COUNT + 2);
+  push_home(L, event, decode);
   lua_rawseti(L, -2, SLOT_HOME);
   lua_pushlightuserdata(L, event);
   lua_rawseti(L, -2, SLOT_EVENT);
-  lua_pushinteger(L, decode);
-  lua_rawseti(L, -2, SLOT_DECODE);
-  lua_pushliteral(L, "type");
+  lua_pushvalue(L, lua_upvalueindex(LUA_EVENT_TYPE));
   compat_push_span(L, sync_event_text(event, SYNC_EVENT_TYPE));
   lua_rawset(L, -3);
   if (order_id.length) {
-    lua_pushliteral(L, "order_id");
+    lua_pushvalue(L, lua_upvalueindex(LUA_EVENT_ORDER_ID));
     compat_push_span(L, order_id);
     lua_rawset(L, -3);
   }
-  luaL_getmetatable(L, EVENT_TYPE);
+  lua_pushvalue(L, lua_upvalueindex(LUA_EVENT_METATABLE));
   lua_setmetatable(L, -2);
+}
+
+void lua_event_push_upvalues(lua_State *L) {
+  lua_newtable(L); /* its element 1 is the home used last */
+  luaL_getmetatable(L, EVENT_TYPE);
+  lua_pushliteral(L, "type");
+  lua_pushliteral(L, "order_id");
 }
 
 static void push_field_numbers(lua_State *L) {

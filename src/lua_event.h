@@ -9,11 +9,23 @@
 
 #include "lua_compat.h"
 
-/* Registers the metatables. `null`s, `plain` and friends are ready after this. */
+/* Registers the metatables. */
 void lua_event_open(lua_State *L);
 
-/* Pushes the event as a table. `anchor` is the stack index of a table, its element 1 the home used last. `decode` is
- * how `data` is made. */
-void lua_event_push(lua_State *L, sync_event *event, sync_decode decode, int anchor);
+/* Where lua_event_push finds what it needs without a look-up by name: upvalues of the C function that calls it, from
+ * this one on. */
+enum lua_event_upvalue {
+  LUA_EVENT_HOMES = 1,
+  LUA_EVENT_METATABLE,
+  LUA_EVENT_TYPE,
+  LUA_EVENT_ORDER_ID,
+  LUA_EVENT_UPVALUES = 4
+};
+
+/* Pushes those upvalues. */
+void lua_event_push_upvalues(lua_State *L);
+
+/* Pushes the event as a table. `decode` is how its `data` is made. */
+void lua_event_push(lua_State *L, sync_event *event, sync_decode decode);
 
 #endif

@@ -14,7 +14,7 @@ struct sync_map_slot {
 
 /* Eight bytes a round, mixed by multiplication. Keys are put by the host, looked up by what the server sends: a server
  * can make a look-up miss, not make the table degenerate. */
-static uint64_t hash_of(sync_span key) {
+uint64_t sync_map_hash(sync_span key) {
   const uint64_t prime = 0x9e3779b97f4a7c15u;
   uint64_t hash = key.length * prime, word;
   const char *at = key.bytes;
@@ -66,10 +66,14 @@ void sync_map_fini(struct sync_map *map) {
   sync_map_init(map, map->alloc);
 }
 
-union sync_map_value *sync_map_find(const struct sync_map *map, sync_span key) {
+union sync_map_value *sync_map_find_hashed(const struct sync_map *map, sync_span key, uint64_t hash) {
   if (map->count == 0) return NULL;
-  struct sync_map_slot *slot = locate(map, hash_of(key), key);
+  struct sync_map_slot *slot = locate(map, hash, key);
   return slot->key ? &slot->value : NULL;
+}
+
+union sync_map_value *sync_map_find(const struct sync_map *map, sync_span key) {
+  return map->count == 0 ? NULL : sync_map_find_hashed(map, key, sync_map_hash(key));
 }
 
 union sync_map_value *sync_map_put(struct sync_map *map, sync_span key) {
@@ -78,7 +82,7 @@ union sync_map_value *sync_map_put(struct sync_map *map, sync_span key) {
   if ((map->count + 1) * 4 > map->capacity * 3 && !grow(map)) return NULL;
   char *copy = sync_alloc_text(map->alloc, key);
   if (!copy) return NULL;
-  uint64_t hash = hash_of(key);
+  uint64_t hash = sync_map_hash(key);
   struct sync_map_slot *slot = locate(map, hash, key);
   *slot = (struct sync_map_slot){.key = copy, .length = key.length, .hash = hash};
   map->count++;
@@ -87,7 +91,7 @@ union sync_map_value *sync_map_put(struct sync_map *map, sync_span key) {
 
 void sync_map_remove(struct sync_map *map, sync_span key) {
   if (map->count == 0) return;
-  struct sync_map_slot *slot = locate(map, hash_of(key), key);
+  struct sync_map_slot *slot = locate(map, sync_map_hash(key), key);
   if (!slot->key) return;
   sync_alloc_free(map->alloc, slot->key);
   map->count--;

@@ -25,8 +25,12 @@ void sync_map_init(struct sync_map *map, const sync_allocator *alloc);
 /* Frees the table and its keys; values are the owner's. */
 void sync_map_fini(struct sync_map *map);
 
+/* A key's hash, for those who look one key up in several maps. */
+uint64_t sync_map_hash(sync_span key);
+
 /* The value at `key`, or NULL. Valid until the next put or remove, as below. */
 union sync_map_value *sync_map_find(const struct sync_map *map, sync_span key);
+union sync_map_value *sync_map_find_hashed(const struct sync_map *map, sync_span key, uint64_t hash);
 
 /* The value at `key`, made zero if it is new; NULL: no memory. */
 union sync_map_value *sync_map_put(struct sync_map *map, sync_span key);

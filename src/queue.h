@@ -11,8 +11,14 @@
 
 struct sync_entry {
   sync_item_kind kind;
-  sync_state from; /* STATE */
-  sync_state to;
+  uint32_t changes; /* EVENT: of the index of subscriptions when `only` was found, see interest.h */
+  union {
+    struct {
+      sync_state from; /* STATE */
+      sync_state to;
+    };
+    uint64_t only; /* EVENT: the one subscription that wants it; 0: look it up */
+  };
   union {
     sync_event *event;     /* EVENT, COMMENT: the queue has a reference */
     sync_failure *failure; /* ERROR: the queue owns it */

@@ -3,16 +3,90 @@
 
 #include <stdalign.h>
 
+/* A burst has a few hundred segments under way; this many are worth keeping for the next one: 256 KiB. */
+#define SPARE_SEGMENTS_MAX 1024u
+
 struct sync_segment {
-  const sync_allocator *alloc;
+  struct sync_segment_pool *pool;
+  struct sync_segment *next_spare;
   size_t references;
   size_t used;
   size_t capacity;
   alignas(max_align_t) char bytes[];
 };
 
-void sync_segments_init(struct sync_segments *segments, const sync_allocator *alloc) {
-  *segments = (struct sync_segments){.alloc = alloc};
+/* What a segment of the usual size has room for. */
+#define USUAL_CAPACITY (SYNC_SEGMENT_BYTES - sizeof(struct sync_segment))
+
+struct sync_segment_pool {
+  const sync_allocator *alloc;
+  struct sync_segment *spare;
+  size_t spare_count;
+  size_t segments; /* under way, out of the pool */
+  bool owned;      /* false: it only waits for its last segment */
+};
+
+/* ---- pool -------------------------------------------------------------------------------------------------------- */
+
+struct sync_segment_pool *sync_segment_pool_new(const sync_allocator *alloc) {
+  struct sync_segment_pool *pool = sync_alloc_zeroed(alloc, sizeof *pool);
+  if (!pool) return NULL;
+  pool->alloc = alloc;
+  pool->owned = true;
+  return pool;
+}
+
+static void end_if_unused(struct sync_segment_pool *pool) {
+  if (!pool->owned && pool->segments == 0) sync_alloc_free(pool->alloc, pool);
+}
+
+void sync_segment_pool_free(struct sync_segment_pool *pool) {
+  if (!pool) return;
+  while (pool->spare) {
+    struct sync_segment *segment = pool->spare;
+    pool->spare = segment->next_spare;
+    sync_alloc_free(pool->alloc, segment);
+  }
+  pool->owned = false;
+  end_if_unused(pool);
+}
+
+/* A segment with room for `bytes`; a record larger than the usual segment gets one of its own size. */
+static struct sync_segment *take_segment(struct sync_segment_pool *pool, size_t bytes) {
+  size_t capacity = bytes > USUAL_CAPACITY ? bytes : USUAL_CAPACITY;
+  struct sync_segment *segment = capacity == USUAL_CAPACITY ? pool->spare : NULL;
+  if (segment) {
+    pool->spare = segment->next_spare;
+    pool->spare_count--;
+  } else {
+    segment = sync_alloc_resize(pool->alloc, NULL, sizeof *segment + capacity);
+    if (!segment) return NULL;
+  }
+  pool->segments++;
+  segment->pool = pool;
+  segment->references = 1;
+  segment->used = 0;
+  segment->capacity = capacity;
+  return segment;
+}
+
+static void give_back(struct sync_segment *segment) {
+  struct sync_segment_pool *pool = segment->pool;
+  pool->segments--;
+  if (pool->owned && segment->capacity == USUAL_CAPACITY && pool->spare_count < SPARE_SEGMENTS_MAX) {
+    segment->next_spare = pool->spare;
+    pool->spare = segment;
+    pool->spare_count++;
+    return;
+  }
+  sync_alloc_free(pool->alloc, segment);
+  end_if_unused(pool);
+}
+
+/* ---- records ----------------------------------------------------------------------------------------------------- */
+
+void sync_segments_init(struct sync_segments *segments, struct sync_segment_pool *pool) {
+  *segments = (struct sync_segments){.pool = pool};
 }
 
 void sync_segments_fini(struct sync_segments *segments) {
@@ -20,28 +94,15 @@ void sync_segments_fini(struct sync_segments *segments) {
   segments->open = NULL;
 }
 
-/* Starts a segment that has room for `bytes`; a record larger than a segment gets one of its own size. */
-static bool open_segment(struct sync_segments *segments, size_t bytes) {
-  size_t capacity = SYNC_SEGMENT_BYTES - sizeof(struct sync_segment);
-  if (capacity < bytes) capacity = bytes;
-  struct sync_segment *segment = sync_alloc_resize(segments->alloc, NULL, sizeof *segment + capacity);
-  if (!segment) return false;
-  segment->alloc = segments->alloc;
-  segment->references = 1;
-  segment->used = 0;
-  segment->capacity = capacity;
-  sync_segments_fini(segments);
-  segments->open = segment;
-  return true;
-}
-
 void *sync_segments_take(struct sync_segments *segments, size_t bytes, struct sync_segment **home) {
   const size_t mask = alignof(max_align_t) - 1;
   bytes = (bytes + mask) & ~mask;
   struct sync_segment *segment = segments->open;
   if (!segment || segment->capacity - segment->used < bytes) {
-    if (!open_segment(segments, bytes)) return NULL;
-    segment = segments->open;
+    segment = take_segment(segments->pool, bytes);
+    if (!segment) return NULL;
+    sync_segments_fini(segments);
+    segments->open = segment;
   }
   void *record = segment->bytes + segment->used;
   segment->used += bytes;
@@ -55,5 +116,5 @@ void sync_segment_retain(struct sync_segment *segment) {
 }
 
 void sync_segment_release(struct sync_segment *segment) {
-  if (--segment->references == 0) sync_alloc_free(segment->alloc, segment);
+  if (--segment->references == 0) give_back(segment);
 }

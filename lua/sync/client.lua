@@ -131,15 +131,14 @@ end
 -- One run of handlers. The protected call is around the run, not around each handler: when one raises, the run is
 -- entered again where it was left. The core never calls Lua, so a handler may yield: the run waits in its coroutine.
 local function make_drain(self)
-  local take, subscriptions, traceback = self.core.take, self.subscriptions, debug.traceback
+  local take, traceback = self.take, debug.traceback
   local event, sub
   local function run()
-    event, sub = take(self.core, subscriptions, event)
+    event, sub = take(event)
     while sub do
       sub.delivered = sub.delivered + 1
       sub.invoke(event)
-      if not self.core then return end
-      event, sub = take(self.core, subscriptions, event)
+      event, sub = take(event)
     end
   end
   return function()
@@ -158,14 +157,12 @@ end
 local function pull(self)
   local event, sub
   local function run()
-    if not self.core then return end
-    event, sub = self.core:take(self.subscriptions, event, true)
+    event, sub = self.take(event, true)
     while sub do
       sub.delivered = sub.delivered + 1
       sub.invoke(event)
-      if not self.core then return end
       if sub == self.subscriptions[SIGNALS] then event = nil end
-      event, sub = self.core:take(self.subscriptions, event, true)
+      event, sub = self.take(event, true)
     end
   end
   repeat
@@ -194,6 +191,8 @@ function client.new(complete)
   }, Client)
   self.subscriptions[SIGNALS] = signal_subscription(self)
   self.subscriptions[DECODER] = decoder_subscription(self)
+  self.take = engine:taker(self.subscriptions)
+  self.history = engine:historian()
   self.drain = make_drain(self)
   self:want()
   loop.add(self)
@@ -421,8 +420,8 @@ end
 -- The history's events that a checked filter means, oldest first.
 function Client:select(checked)
   local newest_first, age = {}, 0
-  while self.core and (not checked.limit or #newest_first < checked.limit) do
-    local event = self.core:history(age)
+  while not checked.limit or #newest_first < checked.limit do
+    local event = self.history(age)
     if not event then break end
     event = decoded(self, event)
     if event and filter.accepts(checked, event) then newest_first[#newest_first + 1] = event end

@@ -36,6 +36,7 @@ function client.connect(port)
     uv.close(self.socket)
     return nil, outcome
   end
+  uv.tcp_nodelay(self.socket, true) -- what is sent first arrives first, also before what another connection sends
   self:resume_reading()
   return self
 end
@@ -87,7 +88,7 @@ function Client:await_end()
   client.await(function() return self.ended end)
   if self.ended == "EOF" then
     -- libuv reports a reset that arrives together with data as an end; the socket still has the error for a write.
-    local _, _, name = uv.try_write(self.socket, "?")
+    local _, _, name = uv.try_write(self.socket, "\r\n")
     if name == "ECONNRESET" then self.ended = name end
   end
   return self.ended
@@ -122,13 +123,14 @@ end
 function Client:chunks()
   local chunks = {}
   local _, _, rest = self:head()
+  local at = 1
   while true do
-    local size, after = rest:match("^(%x+)\r\n()")
+    local size, after = rest:match("^(%x+)\r\n()", at)
     size = size and tonumber(size, 16)
-    if size == 0 then return chunks, rest == "0\r\n\r\n" end
+    if size == 0 then return chunks, rest:sub(at) == "0\r\n\r\n" end
     if not size or #rest < after + size + 1 then return chunks, false end
     chunks[#chunks + 1] = rest:sub(after, after + size - 1)
-    rest = rest:sub(after + size + 2)
+    at = after + size + 2
   end
 end
 
@@ -155,8 +157,10 @@ end
 ---@return string
 function Client:await_complete_body()
   return client.await(function()
-    local body, is_complete = self:body()
-    if is_complete then return body end
+    if self.bytes:sub(-5) == "0\r\n\r\n" then -- else decoding would be for nothing, and there may be megabytes
+      local body, is_complete = self:body()
+      if is_complete then return body end
+    end
     assert(not self.ended, "the connection ended before the body did:\n" .. self.bytes)
   end)
 end

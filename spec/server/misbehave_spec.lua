@@ -2,26 +2,14 @@
 
 local client = require "spec.server.client"
 local misbehave = require "sync.server.misbehave"
+local scene = require "spec.server.scene"
 local server = require "sync.server"
 local uv = require "luv"
 
 local await, fetch = client.await, client.fetch
-local EVENTS = "/api/v1/sync/events"
-
-local running, clients = nil, {}
-
-local function start(options)
-  options = options or {}
-  options.heartbeat_ms = 0
-  running = assert(server.start(options))
-  return running
-end
-
-local function connect(s)
-  local connected = assert(client.connect(s.port))
-  clients[#clients + 1] = connected
-  return connected
-end
+local start, connect = scene.start, scene.connect
+local after_connected = scene.after_connected
+local EVENTS = scene.events_path
 
 -- A server that was told to misbehave, and a client that has asked for the stream.
 local function ask(scripts, headers, s)
@@ -41,17 +29,7 @@ local function publish(s, count)
   return wires
 end
 
--- What follows `connected` in a body.
-local function after_connected(body)
-  return body:match("event: connected\n.-\n\n(.*)$")
-end
-
-after_each(function()
-  for _, each in ipairs(clients) do each:close() end
-  if running then running:close() end
-  running, clients = nil, {}
-  uv.run() -- ends only when nothing is left: a leaked handle hangs here
-end)
+after_each(scene.clear)
 
 describe("a script", function()
   it("is for one request; the next is served normally", function()
@@ -112,11 +90,12 @@ describe("a script", function()
   end)
 
   local function refused(scripts, reason)
-    assert.error_matches(function() running:behave(scripts) end, "behave: " .. reason)
+    local s = start()
+    assert.error_matches(function() s:behave(scripts) end, "behave: " .. reason)
+    assert.is_nil(s:take_script())
   end
 
   it("is refused before it runs when it cannot mean anything", function()
-    start()
     refused("stall", "a table is wanted, not string")
     refused({}, "script 1, a script without steps")
     refused({ { stal = true } }, "script 1, step 1: unknown step 'stal' %(known: .*endless_line.*stall.*%)")
@@ -126,11 +105,9 @@ describe("a script", function()
     refused({ { send = "a" }, { gzip = true } }, "script 1, step 2: 'gzip' must come before anything is sent")
     refused({ { send = "a" }, { status = 503 } }, "script 1, step 2: 'status' must come before anything is sent")
     refused({ { send = "a", stall = true } }, "script 1, step 1: '%a+' and '%a+' are two actions")
-    assert.is_nil(running:take_script())
   end)
 
   it("is refused when a value is of the wrong kind, for every step", function()
-    start()
     local wrong = {
       headers = { ["A"] = "b\r\nC: d" }, content_type = "a\nb", body = 1, gzip = false, chunked = 1, split = 0,
       drip_ms = -1, send = 1, pieces = { 1 }, raw = true, endless_line = "x", duplicate = 1.5, stream = false,
@@ -187,11 +164,11 @@ end)
 
 describe("the head of a stream", function()
   it("can have a wrong content type, or none, and any other field", function()
-    local asker = ask { { content_type = "text/html", headers = { ["X-A"] = "b" } }, { stream = true } }
+    local asker, s = ask { { content_type = "text/html", headers = { ["X-A"] = "b" } }, { stream = true } }
     asker:await_body("event: connected")
     local status, headers = asker:head()
     assert.same({ 200, "text/html", "b" }, { status, headers["content-type"], headers["x-a"] })
-    asker = ask({ content_type = false, send = "" }, nil, running)
+    asker = ask({ content_type = false, send = "" }, nil, s)
     asker:await_complete_body()
     assert.is_nil(asker.bytes:lower():find("content-type", 1, true))
   end)
@@ -240,7 +217,7 @@ describe("the pace of a stream", function()
     asker = ask({ { split = 7 }, { stream = true } }, nil, s)
     asker:await_body("established\"}\n\n")
     local wire = publish(s, 1)[1]
-    assert.equal(wire, after_connected(asker:await_body("event 1\n\n")))
+    assert.equal(wire, scene.body_until(asker, "event 1\n\n"))
     for _, chunk in ipairs((asker:chunks())) do assert.is_true(#chunk <= 7) end
   end)
 
@@ -265,7 +242,7 @@ describe("the pace of a stream", function()
   end)
 
   it("does not outlive a client that leaves in the middle of it", function()
-    local asker, s = ask { { drip_ms = 1000, send = "abc" } }
+    local asker, s = ask { { drip_ms = 100000, send = "abc" } }
     asker:await_body("a")
     asker:close()
     await(function() return s:stream_count() == 0 end)
@@ -281,7 +258,7 @@ describe("the events of a stream", function()
     local s = start()
     local wires = publish(s, 3)
     local asker = ask({ { stream = 0 }, { duplicate = 2 }, { stream = true } }, nil, s)
-    assert.equal(wires[2] .. wires[3], after_connected(asker:await_body("event 3\n\n")))
+    assert.equal(wires[2] .. wires[3], scene.body_until(asker, "event 3\n\n"))
   end)
 
   it("can skip ids", function()
@@ -308,12 +285,22 @@ describe("the events of a stream", function()
       .. 'data: {"reason":"other_epoch","lastEventID":"' .. old:gsub("%-", "%%-"), body)
   end)
 
+  it("can be of a new epoch in the middle, of which none is lost", function()
+    local asker, s = ask { { stream = 1 }, { new_epoch = true }, { wait_ms = 1 }, { stream = true } }
+    asker:await_body("established")
+    local old_epoch = s.ring.epoch
+    local wires = publish(s, 1)
+    await(function() return s.ring.epoch ~= old_epoch end)
+    wires[2] = publish(s, 1)[1]
+    assert.equal(wires[1] .. wires[2], scene.body_until(asker, wires[2]))
+  end)
+
   it("can stop after some, and go on with none lost", function()
     local asker, s = ask { { stream = 2 }, { send = ": pause\n\n" }, { stream = true } }
     asker:await_body("connected")
     local wires = publish(s, 5)
     assert.equal(wires[1] .. wires[2] .. ": pause\n\n" .. wires[3] .. wires[4] .. wires[5],
-      after_connected(asker:await_body("event 5\n\n")))
+      scene.body_until(asker, "event 5\n\n"))
   end)
 
   it("count only when the client wants them", function()

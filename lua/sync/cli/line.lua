@@ -1,0 +1,96 @@
+--- What people read: events, states and problems as one line each, in the pieces that `terminal` paints.
+-- The functions have the names and arguments of those of `ndjson`.
+
+local clock = require "sync.cli.clock"
+local ndjson = require "sync.cli.ndjson"
+
+local line = {}
+
+-- Wide enough for the ids and types of the design; longer ones push the rest to the right.
+local ORDER_COLUMNS, TYPE_COLUMNS = 11, 14
+
+local TYPE_STYLES = {
+  stage_change = "cyan", order_stage_change = "cyan", status_update = "blue", payment_update = "green",
+  order_created = "magenta", order_deleted = "red", qr_generated = "yellow", whatsapp_connected = "yellow",
+  resync = "alarm", connected = "dim", heartbeat = "dim",
+}
+local VALUE_STYLES = {
+  open = "notice", billed = "notice", paid = "good", completed = "good", ready = "good", failed = "alarm",
+  cancelled = "alarm", refunded = "alarm",
+}
+local STATE_STYLES = { connected = "good", connecting = "notice", reconnecting = "notice", error = "alarm" }
+
+-- What an event changed, where it says so: stages as the client reads them, or any previousX and newX.
+local function change_of(event)
+  if event.new_stage then return event.previous_stage, event.new_stage end
+  local data = event.data
+  if type(data) ~= "table" then return nil end
+  return data.previousStatus, data.newStatus
+end
+
+local function append_change(pieces, previous, new)
+  if type(previous) == "string" then
+    pieces[#pieces + 1] = { previous, style = "dim" }
+    pieces[#pieces + 1] = { " -> " }
+  end
+  pieces[#pieces + 1] = { new, style = VALUE_STYLES[new] or "bold" }
+end
+
+local function time_piece(at_ms)
+  return { os.date("%H:%M:%S ", math.floor(at_ms / 1000)), style = "dim" }
+end
+
+---@param event sync.Event
+---@param decode string
+---@return table[] pieces
+function line.event(event, decode)
+  local pieces = {
+    time_piece(event.received_at),
+    { event.order_id or "-", style = "bold", width = ORDER_COLUMNS }, { " " },
+    { event.type, style = TYPE_STYLES[event.type], width = TYPE_COLUMNS }, { " " },
+  }
+  local previous, new = change_of(event)
+  if type(new) == "string" then
+    append_change(pieces, previous, new)
+  else
+    local data = decode == "none" and event.raw or ndjson.data(event, decode)
+    if data ~= "{}" then pieces[#pieces + 1] = { data, style = "dim" } end
+  end
+  return pieces
+end
+
+---Something that happened to the stream, not in it.
+---@param what string
+---@param style string|nil
+---@param detail string|nil
+---@return table[] pieces
+function line.notice(what, style, detail)
+  return { time_piece(clock.wall_ms()), { "-- " .. what, style = style }, { detail and "  " .. detail or "", style = "dim" } }
+end
+
+---@param state string
+---@return table[] pieces
+function line.state(state)
+  return line.notice(state, STATE_STYLES[state] or "bold")
+end
+
+---@param problem table what `client:on_error` gives
+---@return table[] pieces
+function line.problem(problem)
+  local detail = problem.message
+  if problem.next_retry_at then
+    local left_ms = math.max(0, problem.next_retry_at - clock.wall_ms())
+    detail = ("%s; next try in %.1f s"):format(detail, left_ms / 1000)
+  elseif problem.hint ~= "" and problem.code ~= "EXHAUSTED" then -- whose hint is about trying on
+    detail = detail .. ": " .. problem.hint
+  end
+  return line.notice(problem.code, problem.next_retry_at and "yellow" or "alarm", detail)
+end
+
+---@param comment string
+---@return table[] pieces
+function line.comment(comment)
+  return { time_piece(clock.wall_ms()), { ": " .. comment, style = "dim" } }
+end
+
+return line
