@@ -123,7 +123,8 @@ static const struct field {
 
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
-/* Makes field number `index` of the event at stack index 1, keeps it there and leaves it on the stack; 0: it has none.
+/* Makes field number `index`, whose name is at stack index 2, of the event at 1; keeps it there and leaves it on the
+ * stack; 0: it has none.
  */
 static int make_field(lua_State *L, size_t index) {
   lua_rawgeti(L, 1, SLOT_EVENT);
@@ -131,7 +132,7 @@ static int make_field(lua_State *L, size_t index) {
   const sync_event *event = lua_touserdata(L, -2);
   const struct home *home = lua_touserdata(L, -1);
   if (!event || !home || !fields[index].push(L, event, home->decode)) return 0;
-  lua_pushstring(L, fields[index].name);
+  lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
   lua_rawset(L, 1);
   return 1;

@@ -338,7 +338,7 @@ static void the_url_has_its_default_path_and_the_filters(void **state) {
       {"http://h:1", NULL, NULL, "http://h:1/api/v1/sync/events"},
       {"http://h:1/", NULL, NULL, "http://h:1/api/v1/sync/events"},
       {"https://h/x", NULL, NULL, "https://h/x"},
-      {"http://h/x?a=b", "O 1&2=3", NULL, "http://h/x?a=b&orderID=O%201%262%3d3"},
+      {"http://h/x?a=b", "O 1&2=3", NULL, "http://h/x?a=b&orderID=O+1%262%3d3"},
       {"http://h", "1", "a,b", "http://h/api/v1/sync/events?orderID=1&eventTypes=a%2cb"},
       {"http://[::1]:8080", NULL, NULL, "http://[::1]:8080/api/v1/sync/events"},
   };
