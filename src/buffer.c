@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The first request: most carried-over lines and error texts fit. */
-#define BUFFER_FIRST_BYTES 256u
+/* The first request: most ids and headers fit. */
+#define BUFFER_FIRST_BYTES 64u
 
 void sync_buffer_init(struct sync_buffer *buffer, const sync_allocator *alloc) {
   *buffer = (struct sync_buffer){.alloc = alloc};

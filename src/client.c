@@ -60,7 +60,7 @@ static sync_span resume_id(const sync_client *client) {
 }
 
 static sync_code open_exchange(sync_client *client) {
-  client->ending.code = SYNC_OK;
+  client->ending = false;
   client->retry_after_ms = 0;
   if (sync_sse_restart(&client->sse, resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
   client->starved = false;
@@ -91,7 +91,7 @@ static void carry_out_state(sync_client *client, sync_state from, sync_state to)
   if (to == SYNC_CONNECTED) {
     client->connected_since_ms = now_ms;
     client->connected_at_ms = sync_loop_wall_ms();
-    client->last_failure.code = SYNC_OK;
+    client->failure.code = SYNC_OK;
     if (totals->total_connections++ > 0) totals->total_reconnects++;
   }
   sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_STATE, .from = from, .to = to});
@@ -104,9 +104,9 @@ static int64_t wall_time_ms(const sync_client *client, int64_t at_ms) {
 
 static void carry_out_failure(sync_client *client, const sync_failure *failure) {
   client->counters.totals.failures++;
-  client->last_failure = *failure;
-  client->last_failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
-  sync_client_tell_failure(client, &client->last_failure);
+  client->failure = *failure;
+  client->failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
+  sync_client_tell_failure(client, &client->failure);
 }
 
 void sync_client_carry_out(sync_client *client, const struct sync_actions *actions) {
@@ -422,7 +422,7 @@ void sync_client_health(const sync_client *client, sync_health *health) {
   bool open = connection->phase == SYNC_PHASE_OPEN, waits = connection->phase == SYNC_PHASE_WAITING;
   *health = (sync_health){
       .state = connection->state,
-      .last_failure = client->last_failure,
+      .last_failure = client->failure,
       .uptime_ms = open ? now_ms - connection->opened_at_ms : 0,
       .data_age_ms = connection->heard_at_ms > 0 ? now_ms - connection->heard_at_ms : -1,
       .last_connected_at_ms = client->connected_at_ms,

@@ -44,8 +44,8 @@ struct sync_client {
   bool want_every_event;
   bool want_comments;
 
-  sync_failure ending; /* why we end the exchange ourselves; SYNC_OK: we do not */
-  sync_failure last_failure;
+  sync_failure failure; /* the last one; `ending`: why we are ending the exchange ourselves */
+  bool ending;
   int64_t retry_after_ms;
   bool starved;               /* the parser is ahead of `latest` */
   int64_t chunk_at_ms;        /* wall clock of the bytes being read */

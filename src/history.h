@@ -8,7 +8,8 @@
 
 struct sync_history {
   const sync_allocator *alloc;
-  sync_event **ring; /* made with the first event */
+  sync_event **ring;
+  size_t capacity; /* grows up to the limit */
   size_t limit;
   size_t next; /* where the next event goes */
   size_t count;

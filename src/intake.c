@@ -162,9 +162,10 @@ static void on_too_large(void *arg, sync_span id) {
 static bool on_response(void *arg, const struct sync_response *response) {
   sync_client *client = arg;
   client->retry_after_ms = response->retry_after_ms;
-  sync_code code = sync_connection_judge(response->status, response->content_type, &client->ending);
+  sync_code code = sync_connection_judge(response->status, response->content_type, &client->failure);
+  client->ending = code != SYNC_OK;
   if (code == SYNC_HTTP_REDIRECT && response->location)
-    snprintf(client->ending.message, sizeof client->ending.message, "the server answered %d: it is at %s",
+    snprintf(client->failure.message, sizeof client->failure.message, "the server answered %d: it is at %s",
              response->status, response->location);
   if (code != SYNC_OK) return false;
   struct sync_actions actions = {.count = 0};
@@ -186,7 +187,8 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   }
   client->counters.totals.total_bytes += consumed;
   if (client->starved) {
-    sync_failure_set(&client->ending, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
+    sync_failure_set(&client->failure, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
+    client->ending = true;
     return SYNC_EXCHANGE_FAIL;
   }
   if (consumed < length) client->counters.totals.pauses++;
@@ -196,9 +198,9 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
 
 /* What ended the exchange: our own reason, with a look at what the server sent instead; or the transport's. */
 static sync_failure ending_of(sync_client *client, sync_code code, const char *text, sync_span excerpt) {
-  sync_failure failure = client->ending;
+  sync_failure failure = client->failure;
   char shown_text[SHOWN_BYTES];
-  if (failure.code == SYNC_OK) {
+  if (!client->ending) {
     sync_failure_set(&failure, code, "%s", code == SYNC_STREAM_ENDED ? "the server ended the stream" : text);
   } else if (excerpt.length > 0) {
     size_t used = strlen(failure.message);

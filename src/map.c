@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define MAP_FIRST_SLOTS 16u
+#define MAP_FIRST_SLOTS 8u
 
 struct sync_map_slot {
   char *key; /* NULL: free */

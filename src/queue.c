@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define QUEUE_FIRST_ENTRIES 16u
+#define QUEUE_FIRST_ENTRIES 8u
 
 void sync_queue_init(struct sync_queue *queue, const sync_allocator *alloc, size_t limit) {
   *queue = (struct sync_queue){.alloc = alloc, .limit = limit};

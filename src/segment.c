@@ -3,8 +3,8 @@
 
 #include <stdalign.h>
 
-/* A burst has a few hundred segments under way; this many are worth keeping for the next one: 256 KiB. */
-#define SPARE_SEGMENTS_MAX 1024u
+/* A collector lets go of hundreds of segments at a time; this many are worth keeping for the next burst: 1 MiB. */
+#define SPARE_SEGMENTS_MAX 256u
 
 struct sync_segment {
   struct sync_segment_pool *pool;
@@ -51,9 +51,10 @@ void sync_segment_pool_free(struct sync_segment_pool *pool) {
   end_if_unused(pool);
 }
 
-/* A segment with room for `bytes`; a record larger than the usual segment gets one of its own size. */
-static struct sync_segment *take_segment(struct sync_segment_pool *pool, size_t bytes) {
-  size_t capacity = bytes > USUAL_CAPACITY ? bytes : USUAL_CAPACITY;
+/* A segment of `size` bytes, or larger: a record that does not fit gets a segment of its own size. */
+static struct sync_segment *take_segment(struct sync_segment_pool *pool, size_t size, size_t bytes) {
+  size_t capacity = size - sizeof(struct sync_segment);
+  if (capacity < bytes) capacity = bytes;
   struct sync_segment *segment = capacity == USUAL_CAPACITY ? pool->spare : NULL;
   if (segment) {
     pool->spare = segment->next_spare;
@@ -86,7 +87,7 @@ static void give_back(struct sync_segment *segment) {
 /* ---- records ----------------------------------------------------------------------------------------------------- */
 
 void sync_segments_init(struct sync_segments *segments, struct sync_segment_pool *pool) {
-  *segments = (struct sync_segments){.pool = pool};
+  *segments = (struct sync_segments){.pool = pool, .next_bytes = SYNC_SEGMENT_FIRST_BYTES};
 }
 
 void sync_segments_fini(struct sync_segments *segments) {
@@ -99,8 +100,9 @@ void *sync_segments_take(struct sync_segments *segments, size_t bytes, struct sy
   bytes = (bytes + mask) & ~mask;
   struct sync_segment *segment = segments->open;
   if (!segment || segment->capacity - segment->used < bytes) {
-    segment = take_segment(segments->pool, bytes);
+    segment = take_segment(segments->pool, segments->next_bytes, bytes);
     if (!segment) return NULL;
+    if (segments->next_bytes < SYNC_SEGMENT_BYTES) segments->next_bytes *= 2;
     sync_segments_fini(segments);
     segments->open = segment;
   }

@@ -13,8 +13,10 @@
 
 #include "alloc.h"
 
-/* About sixteen order events; small, because a retained event pins it. */
-#define SYNC_SEGMENT_BYTES 4096u
+/* About sixteen order events; small, because a retained event pins it. A stream's first segments are smaller, doubling
+ * up to this: an idle client has one event, and there may be a thousand of them. */
+#define SYNC_SEGMENT_BYTES       4096u
+#define SYNC_SEGMENT_FIRST_BYTES 512u
 
 struct sync_segment;
 struct sync_segment_pool;
@@ -29,6 +31,7 @@ void sync_segment_pool_free(struct sync_segment_pool *pool);
 struct sync_segments {
   struct sync_segment_pool *pool;
   struct sync_segment *open;
+  size_t next_bytes; /* size of the segment that will be opened next */
 };
 
 void sync_segments_init(struct sync_segments *segments, struct sync_segment_pool *pool);

@@ -184,15 +184,13 @@ function client.new(complete)
     core = engine,
     options = complete,
     subscriptions = {},
-    listeners = { state = {}, error = {}, comment = {}, health = {} },
+    listeners = {}, -- what is heard of -> list, made with its first listener
     handler_errors = 0,
     decode_errors = 0,
     busy = false,
   }, Client)
   self.subscriptions[SIGNALS] = signal_subscription(self)
-  self.subscriptions[DECODER] = decoder_subscription(self)
   self.take = engine:taker(self.subscriptions)
-  self.history = engine:historian()
   self.drain = make_drain(self)
   self:want()
   loop.add(self)
@@ -286,6 +284,7 @@ end
 
 local function listen(self, name, fn)
   check_function("on_" .. name, fn)
+  self.listeners[name] = self.listeners[name] or {}
   return listeners.add(self.listeners[name], fn)
 end
 
@@ -324,8 +323,9 @@ end
 -- Tells the engine what to queue beyond what subscriptions want.
 function Client:want()
   if not self.core then return end
-  local every = self.pulls or type(self.options.decode) == "function"
-  self.core:want(every or false, #self.listeners.comment > 0)
+  local decodes = type(self.options.decode) == "function"
+  if decodes and not self.subscriptions[DECODER] then self.subscriptions[DECODER] = decoder_subscription(self) end
+  self.core:want(self.pulls or decodes, self.listeners.comment ~= nil)
 end
 
 -- Pulls until an order event comes out.
@@ -420,7 +420,8 @@ end
 -- The history's events that a checked filter means, oldest first.
 function Client:select(checked)
   local newest_first, age = {}, 0
-  while not checked.limit or #newest_first < checked.limit do
+  if self.core and not self.history then self.history = self.core:historian() end
+  while self.history and (not checked.limit or #newest_first < checked.limit) do
     local event = self.history(age)
     if not event then break end
     event = decoded(self, event)

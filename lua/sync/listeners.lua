@@ -28,9 +28,10 @@ end
 
 --- Calls every function of `list` that is still on it. One that raises does not keep the others from hearing: its error
 --- goes to `on_failure`.
----@param list sync.Listener[]
+---@param list sync.Listener[]|nil nil: nobody listens
 ---@param on_failure fun(message: string)
 function listeners.call(list, on_failure, ...)
+  if not list then return end
   local now = {}
   for index, listener in ipairs(list) do now[index] = listener end
   for _, listener in ipairs(now) do

@@ -1,5 +1,6 @@
--- The options of sync.connect: one descriptor table says what each is, and everything else walks it: checks, defaults,
--- the flat table that the core takes. Misuse raises an error that names the option's full path.
+-- The options of sync.connect: one descriptor table says what each is, and everything else walks it: the checks, the
+-- flat table that the core takes. Misuse raises an error that names the option's full path. What is not given is left
+-- out: the defaults are the core's (sync_options_init in src/options.c).
 
 local suggest = require "sync.suggest"
 
@@ -52,28 +53,28 @@ local KINDS = {
   end },
 }
 
--- name -> {kind, default =, core = whether the core takes it as it is (nested: under which name), fields = nested names,
+-- name -> {kind, core = whether the core takes it as it is (nested: under which name), fields = nested names,
 -- later = what it waits for, absent = the value that asks for nothing}
 local SPEC = {
   url = { "string", core = true, required = true },
   order_id = { "string", core = true },
   event_types = { "strings" },
   last_event_id = { "string", core = true },
-  mode = { "mode", default = "auto" },
-  auto_connect = { "boolean", default = true },
-  auto_reconnect = { "boolean", core = true, default = true },
-  max_reconnect_attempts = { "integer", core = true, default = 5 },
-  reconnect_delay_ms = { "duration", core = true, default = 1000 },
-  max_reconnect_delay_ms = { "duration", core = true, default = 30000 },
-  stable_after_ms = { "duration", core = true, default = 10000 },
-  stream_retry_interval_ms = { "duration", core = true, default = 120000 },
-  on_exhausted = { "exhausted", default = "probe" },
-  heartbeat_interval_ms = { "duration", core = true, default = 30000 },
-  idle_timeout_ms = { "idle", default = "auto" },
-  connect_timeout_ms = { "duration", core = true, default = 10000 },
-  event_history_limit = { "integer", core = true, default = 100 },
-  max_event_bytes = { "integer", core = true, default = 4 * 1024 * 1024 },
-  queue_limit = { "integer", core = true, default = 10000 },
+  mode = { "mode" },
+  auto_connect = { "boolean" },
+  auto_reconnect = { "boolean", core = true },
+  max_reconnect_attempts = { "integer", core = true },
+  reconnect_delay_ms = { "duration", core = true },
+  max_reconnect_delay_ms = { "duration", core = true },
+  stable_after_ms = { "duration", core = true },
+  stream_retry_interval_ms = { "duration", core = true },
+  on_exhausted = { "exhausted" },
+  heartbeat_interval_ms = { "duration", core = true },
+  idle_timeout_ms = { "idle" },
+  connect_timeout_ms = { "duration", core = true },
+  event_history_limit = { "integer", core = true },
+  max_event_bytes = { "integer", core = true },
+  queue_limit = { "integer", core = true },
   headers = { "headers" },
   token = { "secret" },
   method = { "string", core = true },
@@ -82,7 +83,7 @@ local SPEC = {
   unix_socket = { "string", core = true },
   http_version = { "string", core = true },
   accept_encoding = { "string", core = true },
-  decode = { "decode", default = "order" },
+  decode = { "decode" },
   profile = { "profile" },
   log = { "function" },
   tls = { "table", fields = {
@@ -154,16 +155,17 @@ local function check_table(given, spec, prefix)
   end
 end
 
-local function with_defaults(given)
+-- What was given, over the profile, over what was there before.
+local function complete_with(given, base)
   local complete = {}
-  for name, descriptor in pairs(SPEC) do complete[name] = descriptor.default end
-  for name, value in pairs(PROFILES[given.profile] or {}) do complete[name] = value end
-  for name, value in pairs(given) do complete[name] = value end
+  for _, layer in ipairs { base or {}, PROFILES[given.profile] or {}, given } do
+    for name, value in pairs(layer) do complete[name] = value end
+  end
   return complete
 end
 
---- Checks what a user gave to sync.connect and completes it with the profile and the defaults. `base` (another complete
---- table, for configure) takes the place of the defaults.
+--- Checks what a user gave to sync.connect and completes it with its profile and with `base` (for configure: what was
+--- given before).
 ---@param given table|string the options, or just the url
 ---@param base table|nil
 ---@return table complete
@@ -173,14 +175,8 @@ function options.check(given, base)
     error("sync.connect: expected a url or a table of options, got " .. describe(given), 0)
   end
   check_table(given, SPEC, "")
-  if not base then
-    if given.url == nil then fail("url", "required, for example \"http://127.0.0.1:8080\"") end
-    return with_defaults(given)
-  end
-  local complete = {}
-  for name, value in pairs(base) do complete[name] = value end
-  for name, value in pairs(given) do complete[name] = value end
-  return complete
+  if not base and given.url == nil then fail("url", "required, for example \"http://127.0.0.1:8080\"") end
+  return complete_with(given, base)
 end
 
 -- {name = value} to {name, value, ...}, sorted, so that requests look the same every time.
@@ -239,7 +235,7 @@ function options.flatten(complete)
   flat.event_types = type(types) == "table" and table.concat(types, ",") or types
   flat.idle_timeout_ms = complete.idle_timeout_ms ~= "auto" and complete.idle_timeout_ms or nil
   flat.stop_when_exhausted = complete.on_exhausted == "stop"
-  flat.auto_connect = complete.auto_connect and complete.mode ~= "off"
+  flat.auto_connect = complete.auto_connect ~= false and complete.mode ~= "off"
   flat.ask_headers = options.asks(complete)
   flat.decoded_by_host = type(complete.decode) == "function"
   flat.decode = flat.decoded_by_host and "none" or complete.decode
