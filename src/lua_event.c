@@ -18,6 +18,9 @@ struct home {
   sync_decode decode;
 };
 
+/* Upvalues of event_index. */
+enum index_upvalue { INDEX_NAMES = 1, INDEX_JSON_MEMORY }; /* names to field numbers, or to methods */
+
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 /* Pushes the field's value, or nothing. */
@@ -47,7 +50,8 @@ static int push_raw(lua_State *L, const sync_event *event, sync_decode decode) {
 
 static int push_data(lua_State *L, const sync_event *event, sync_decode decode) {
   sync_span data = sync_event_text(event, SYNC_EVENT_DATA);
-  if (decode == SYNC_DECODE_NONE || !lua_json_push(L, data)) compat_push_span(L, data);
+  if (decode == SYNC_DECODE_NONE || !lua_json_push(L, data, lua_upvalueindex(INDEX_JSON_MEMORY)))
+    compat_push_span(L, data);
   return 1;
 }
 
@@ -138,13 +142,11 @@ static int make_field(lua_State *L, size_t index) {
   return 1;
 }
 
-/* event.name for a field that is not there yet. Upvalue 1: names to field numbers; 2: the methods. */
+/* event.name for a field that is not there yet, or for a method. */
 static int event_index(lua_State *L) {
   lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(1));
-  if (!lua_isnil(L, -1)) return make_field(L, (size_t)lua_tointeger(L, -1));
-  lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(2));
+  lua_rawget(L, lua_upvalueindex(INDEX_NAMES));
+  if (lua_type(L, -1) == LUA_TNUMBER) return make_field(L, (size_t)lua_tointeger(L, -1));
   return 1;
 }
 
@@ -239,8 +241,10 @@ void lua_event_push_upvalues(lua_State *L) {
   lua_pushliteral(L, "order_id");
 }
 
-static void push_field_numbers(lua_State *L) {
-  lua_createtable(L, 0, (int)FIELD_COUNT);
+static void push_names(lua_State *L) {
+  lua_createtable(L, 0, (int)FIELD_COUNT + 1);
+  lua_pushcfunction(L, event_plain);
+  lua_setfield(L, -2, "plain");
   for (size_t index = 0; index < FIELD_COUNT; index++) {
     lua_pushinteger(L, (lua_Integer)index);
     lua_setfield(L, -2, fields[index].name);
@@ -250,16 +254,14 @@ static void push_field_numbers(lua_State *L) {
 void lua_event_open(lua_State *L) {
   static const luaL_Reg home_metamethods[] = {{"__gc", home_gc}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__pairs", event_pairs}, {"__tostring", event_tostring}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"plain", event_plain}, {NULL, NULL}};
   luaL_newmetatable(L, HOME_TYPE);
   compat_set_functions(L, home_metamethods);
   lua_pop(L, 1);
   luaL_newmetatable(L, EVENT_TYPE);
   compat_set_functions(L, metamethods);
-  push_field_numbers(L);
-  lua_newtable(L);
-  compat_set_functions(L, methods);
-  lua_pushcclosure(L, event_index, 2);
+  push_names(L);
+  lua_json_push_memory(L);
+  lua_pushcclosure(L, event_index, INDEX_NAMES + LUA_JSON_MEMORY_VALUES);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -4,28 +4,68 @@
 #include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* How large the table under a key was last time: orders look alike, and a table made in its size is not made twice. A
- * wrong guess costs a little memory or a rehash; nothing depends on it. */
-#define GUESSES    256u
-#define GUESS_MOST 255u
+/* A power of two: the place of a word in the memory is a few bits of its hash. */
+#define WORDS 256u
+
+/* Longer texts are rarely said twice. */
+#define WORD_BYTES_MAX 22u
+
+#define ROOM_MOST 255u
+
+/* A key or a value that was seen before, and how large the table under that key was last time: then the next one can be
+ * made in its size. A wrong guess costs a little memory or a rehash; nothing depends on it. */
+struct word {
+  uint8_t length_plus_one; /* 0: nobody yet */
+  uint8_t room;
+  char bytes[WORD_BYTES_MAX];
+};
+
+struct memory {
+  struct word words[WORDS];
+};
 
 struct decoder {
   lua_State *L;
   sync_json json;
-  uint8_t *guesses;
+  struct memory *memory;
+  int strings; /* index of the table with the words as Lua strings: a known one costs no hashing of its bytes */
 };
 
-static bool push_value(struct decoder *decoder, const sync_json_token *token, unsigned guess);
+static bool push_value(struct decoder *decoder, const sync_json_token *token, unsigned place);
 
-static unsigned guess_of(sync_span key) {
-  if (key.length == 0) return 0;
-  unsigned char first = (unsigned char)key.bytes[0], last = (unsigned char)key.bytes[key.length - 1];
-  return (first * 31u + last * 7u + (unsigned)key.length) % GUESSES;
+void lua_json_push_memory(lua_State *L) {
+  struct memory *memory = lua_newuserdata(L, sizeof *memory);
+  memset(memory, 0, sizeof *memory);
+  lua_createtable(L, WORDS, 0);
 }
 
-static void learn(struct decoder *decoder, unsigned guess, size_t count) {
-  decoder->guesses[guess] = (uint8_t)(count < GUESS_MOST ? count : GUESS_MOST);
+/* Where a word belongs: from its length and its first and last bytes. */
+static unsigned place_of(sync_span text) {
+  if (text.length == 0) return 0;
+  unsigned char first = (unsigned char)text.bytes[0], last = (unsigned char)text.bytes[text.length - 1];
+  unsigned char middle = (unsigned char)text.bytes[text.length / 2];
+  return (first * 31u + middle * 17u + last * 7u + (unsigned)text.length) % WORDS;
+}
+
+static void learn_room(struct decoder *decoder, unsigned place, size_t count) {
+  decoder->memory->words[place].room = (uint8_t)(count < ROOM_MOST ? count : ROOM_MOST);
+}
+
+/* Pushes a short text; the next time it costs a comparison. */
+static void push_word(struct decoder *decoder, sync_span text, unsigned place) {
+  struct word *word = &decoder->memory->words[place];
+  if (word->length_plus_one == text.length + 1 && memcmp(word->bytes, text.bytes, text.length) == 0) {
+    lua_rawgeti(decoder->L, decoder->strings, (int)place + 1);
+    return;
+  }
+  compat_push_span(decoder->L, text);
+  if (text.length == 0 || text.length > WORD_BYTES_MAX) return;
+  lua_pushvalue(decoder->L, -1);
+  lua_rawseti(decoder->L, decoder->strings, (int)place + 1);
+  word->length_plus_one = (uint8_t)(text.length + 1);
+  memcpy(word->bytes, text.bytes, text.length);
 }
 
 /* ---- scalars ----------------------------------------------------------------------------------------------------- */
@@ -38,11 +78,11 @@ static void push_escaped(lua_State *L, sync_span text) {
   lua_remove(L, -2);
 }
 
-static void push_string(lua_State *L, const sync_json_token *token) {
+static void push_string(struct decoder *decoder, const sync_json_token *token, unsigned place) {
   if (token->escaped)
-    push_escaped(L, token->text);
+    push_escaped(decoder->L, token->text);
   else
-    compat_push_span(L, token->text);
+    push_word(decoder, token->text, place);
 }
 
 /* Digits to an exact integer; false: it does not fit. */
@@ -132,41 +172,42 @@ static void push_number(lua_State *L, sync_span text) {
 
 /* ---- containers -------------------------------------------------------------------------------------------------- */
 
-static bool push_object(struct decoder *decoder, unsigned guess) {
+static bool push_object(struct decoder *decoder, unsigned place) {
   sync_json_token token;
   size_t count = 0;
-  lua_createtable(decoder->L, 0, decoder->guesses[guess]);
+  lua_createtable(decoder->L, 0, decoder->memory->words[place].room);
   while (sync_json_next(&decoder->json, &token) == SYNC_JSON_KEY) {
-    unsigned below = guess_of(token.text);
-    push_string(decoder->L, &token);
+    unsigned below = place_of(token.text);
+    push_string(decoder, &token, below);
     sync_json_next(&decoder->json, &token);
     if (!push_value(decoder, &token, below)) return false;
     lua_rawset(decoder->L, -3);
     count++;
   }
-  learn(decoder, guess, count);
+  learn_room(decoder, place, count);
   return token.kind == SYNC_JSON_OBJECT_END;
 }
 
-/* The elements of an array are guessed apart from the array itself. */
-static bool push_array(struct decoder *decoder, unsigned guess) {
+/* The room of an array is remembered at its key, that of its elements beside it. */
+static bool push_array(struct decoder *decoder, unsigned place) {
   sync_json_token token;
   int count = 0;
-  lua_createtable(decoder->L, decoder->guesses[guess], 0);
+  lua_createtable(decoder->L, decoder->memory->words[place].room, 0);
   while (sync_json_next(&decoder->json, &token) != SYNC_JSON_ARRAY_END) {
-    if (!push_value(decoder, &token, (guess + 1) % GUESSES)) return false;
+    if (!push_value(decoder, &token, (place + 1) % WORDS)) return false;
     lua_rawseti(decoder->L, -2, ++count);
   }
-  learn(decoder, guess, (size_t)count);
+  learn_room(decoder, place, (size_t)count);
   return true;
 }
 
-static bool push_value(struct decoder *decoder, const sync_json_token *token, unsigned guess) {
+/* A value, and the place in the memory that its key has. */
+static bool push_value(struct decoder *decoder, const sync_json_token *token, unsigned place) {
   lua_State *L = decoder->L;
   switch (token->kind) {
-  case SYNC_JSON_OBJECT: luaL_checkstack(L, 8, "JSON"); return push_object(decoder, guess);
-  case SYNC_JSON_ARRAY: luaL_checkstack(L, 8, "JSON"); return push_array(decoder, guess);
-  case SYNC_JSON_STRING: push_string(L, token); return true;
+  case SYNC_JSON_OBJECT: luaL_checkstack(L, 8, "JSON"); return push_object(decoder, place);
+  case SYNC_JSON_ARRAY: luaL_checkstack(L, 8, "JSON"); return push_array(decoder, place);
+  case SYNC_JSON_STRING: push_string(decoder, token, place_of(token->text)); return true;
   case SYNC_JSON_NUMBER: push_number(L, token->text); return true;
   case SYNC_JSON_TRUE: lua_pushboolean(L, 1); return true;
   case SYNC_JSON_FALSE: lua_pushboolean(L, 0); return true;
@@ -175,9 +216,9 @@ static bool push_value(struct decoder *decoder, const sync_json_token *token, un
   }
 }
 
-bool lua_json_push(lua_State *L, sync_span text) {
-  static __thread uint8_t guesses[GUESSES]; /* several threads, each with its states */
-  struct decoder decoder = {.L = L, .guesses = guesses};
+bool lua_json_push(lua_State *L, sync_span text, int memory) {
+  struct decoder decoder = {.L = L, .memory = lua_touserdata(L, memory)};
+  decoder.strings = memory > 0 ? memory + 1 : memory - 1; /* pseudo-indices of upvalues go down */
   sync_json_token token;
   int top = lua_gettop(L);
   sync_json_init(&decoder.json, text);

@@ -5,7 +5,6 @@
  */
 #include "lua_client.h"
 #include "lua_event.h"
-#include "lua_json.h"
 
 #include <dlfcn.h>
 
@@ -76,13 +75,6 @@ static int loop_ready(lua_State *L) {
   return 1;
 }
 
-/* core.decode(text): the value of JSON text; nothing if it is none. */
-static int core_decode(lua_State *L) {
-  sync_span text = {NULL, 0};
-  text.bytes = luaL_checklstring(L, 1, &text.length);
-  return lua_json_push(L, text) ? 1 : 0;
-}
-
 /* core.clock_ms(): milliseconds of a clock that never goes back */
 static int core_clock_ms(lua_State *L) {
   compat_push_integer(L, sync_loop_clock_ms());
@@ -141,7 +133,7 @@ __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 int luaopen_sync_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"address", core_address},
                                        {"clock_ms", core_clock_ms},
-                                       {"decode", core_decode},
+
                                        {"loop", core_loop},
                                        {NULL, NULL}};
   pin_code();
