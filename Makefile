@@ -14,7 +14,7 @@ SANITIZE ?=
 PKG_CONFIG ?= pkg-config
 # Asked for when a file is compiled, for the packages may have been installed just before.
 LIB_CFLAGS = $(shell $(PKG_CONFIG) --cflags libuv libcurl)
-LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs libuv libcurl) -lpthread -ldl
+LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs libuv libcurl) -lpthread -ldl -lm
 LUA_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LUA))
 ALL_CFLAGS = $(STD) $(OPT) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 

@@ -53,7 +53,7 @@ build = {
         "src/utf8.c",
       },
       defines = { "_GNU_SOURCE" },
-      libraries = { "uv", "curl", "pthread", "dl" },
+      libraries = { "uv", "curl", "pthread", "dl", "m" },
       incdirs = { "src", "$(LIBUV_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(CURL_LIBDIR)" },
     },

@@ -362,6 +362,12 @@ static void match_current(sync_client *client) {
                               sync_event_text(current->event, SYNC_EVENT_ORDER_ID), &client->match);
 }
 
+static void take_sample(sync_client *client) {
+  if (client->current.event != client->sample) return;
+  sync_latency_add(&client->latency, sync_loop_clock_us() - client->sample_at_us);
+  client->sample = NULL;
+}
+
 bool sync_client_next(sync_client *client, sync_item *item) {
   if (!sync_loop_ours(client->loop)) return false;
   struct sync_entry *current = &client->current;
@@ -380,7 +386,10 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     break;
   case SYNC_ITEM_ERROR: item->failure = current->failure; break;
   case SYNC_ITEM_EVENT: match_current(client); /* fall through */
-  case SYNC_ITEM_COMMENT: item->event = current->event; break;
+  case SYNC_ITEM_COMMENT:
+    item->event = current->event;
+    take_sample(client);
+    break;
   case SYNC_ITEM_ASK: break;
   }
   return true;
@@ -430,6 +439,8 @@ void sync_client_health(const sync_client *client, sync_health *health) {
       .idle_timeout_ms = sync_connection_idle_timeout_ms(connection),
       .total_events = client->counters.totals.total_events,
       .total_reconnects = client->counters.totals.total_reconnects,
+      .latency_p50_ms = sync_latency_quantile_us(&client->latency, 0.50) / 1000,
+      .latency_p99_ms = sync_latency_quantile_us(&client->latency, 0.99) / 1000,
       .last_event_id = resume_id(client),
   };
 }

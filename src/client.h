@@ -52,6 +52,9 @@ struct sync_client {
   int64_t connected_at_ms;    /* wall clock */
   int64_t connected_since_ms; /* loop clock, while connected */
   unsigned since_look;        /* messages since the budget was looked at */
+  struct sync_latency latency;
+  const sync_event *sample; /* the queued event whose latency is being measured; NULL: none */
+  int64_t sample_at_us;
 };
 
 /* Handlers for the exchange of a client, which is their `arg`. */

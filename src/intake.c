@@ -39,6 +39,10 @@ static bool queue_event(sync_client *client, sync_item_kind kind, sync_event *ev
   if (!sync_queue_push(&client->queue, entry)) return false;
   sync_event_retain(event);
   sync_client_mark_ready(client);
+  if (!client->sample) { /* one at a time: a clock for every event would cost more than queueing it */
+    client->sample = event;
+    client->sample_at_us = sync_loop_clock_us();
+  }
   return true;
 }
 

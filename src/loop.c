@@ -57,7 +57,7 @@ bool sync_loop_ours(const sync_loop *loop) {
 
 /* ---- time and chance --------------------------------------------------------------------------------------------- */
 
-static int64_t now_us(void) {
+int64_t sync_loop_clock_us(void) {
   return (int64_t)(uv_hrtime() / 1000);
 }
 
@@ -66,7 +66,7 @@ int64_t sync_loop_now_ms(const sync_loop *loop) {
 }
 
 int64_t sync_loop_clock_ms(void) {
-  return now_us() / 1000;
+  return sync_loop_clock_us() / 1000;
 }
 
 int64_t sync_loop_wall_ms(void) {
@@ -222,7 +222,7 @@ static void wait_for_items(sync_loop *loop, int timeout_ms) {
 
 sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   if (!sync_loop_ours(loop)) return SYNC_FORKED;
-  loop->spent_at_us = budget_us > 0 ? now_us() + budget_us : 0;
+  loop->spent_at_us = budget_us > 0 ? sync_loop_clock_us() + budget_us : 0;
   sync_transport_resume(loop->transport);
   bool wait = timeout_ms != 0 && !has_work(loop);
   if (wait && timeout_ms < 0 && !uv_loop_alive(&loop->uv)) return SYNC_CLOSED;
@@ -235,7 +235,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
 }
 
 bool sync_loop_spent(const sync_loop *loop) {
-  return loop->spent_at_us != 0 && now_us() >= loop->spent_at_us;
+  return loop->spent_at_us != 0 && sync_loop_clock_us() >= loop->spent_at_us;
 }
 
 sync_client *sync_loop_ready(sync_loop *loop) {

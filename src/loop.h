@@ -43,6 +43,9 @@ bool sync_loop_ours(const sync_loop *loop);
 /* Makes the descriptor show what is due; after anything that may have changed it. */
 void sync_loop_settle(sync_loop *loop);
 
+/* Microseconds of a clock that never goes back. */
+int64_t sync_loop_clock_us(void);
+
 /* Milliseconds of the loop's clock, which never goes back; and of the wall clock, since the epoch. */
 int64_t sync_loop_now_ms(const sync_loop *loop);
 int64_t sync_loop_wall_ms(void);

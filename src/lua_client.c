@@ -179,6 +179,11 @@ static void set_number(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
+static void set_fraction(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, (lua_Number)value);
+  lua_setfield(L, -2, name);
+}
+
 static void set_flag(lua_State *L, const char *name, bool value) {
   lua_pushboolean(L, value);
   lua_setfield(L, -2, name);
@@ -320,6 +325,10 @@ static int client_health(lua_State *L) {
   if (health.data_age_ms >= 0) set_number(L, "data_age_ms", health.data_age_ms);
   if (health.last_connected_at_ms) set_number(L, "last_connected_at", health.last_connected_at_ms);
   if (health.next_retry_at_ms) set_number(L, "next_retry_at", health.next_retry_at_ms);
+  lua_createtable(L, 0, 2);
+  set_fraction(L, "p50", health.latency_p50_ms);
+  set_fraction(L, "p99", health.latency_p99_ms);
+  lua_setfield(L, -2, "latency_ms");
   if (health.last_event_id.length) {
     compat_push_span(L, health.last_event_id);
     lua_setfield(L, -2, "last_event_id");

@@ -315,6 +315,8 @@ typedef struct sync_health {
   int64_t idle_timeout_ms; /* in force */
   uint64_t total_events;
   uint64_t total_reconnects;
+  double latency_p50_ms; /* from an event's arrival to the host's taking it, sampled; 0: none yet */
+  double latency_p99_ms;
   sync_span last_event_id; /* valid until the next step */
 } sync_health;
 

@@ -33,6 +33,11 @@ local function hang_doorbell()
   uv.poll_start(doorbell, "r", function() rings = rings + 1 end)
 end
 
+-- Turns luv's loop; waits if nothing is ready in the module's.
+local function run_luv()
+  uv.run(sync.timeout_ms() == 0 and "nowait" or "once")
+end
+
 -- ---- time ----------------------------------------------------------------------------------------------------------
 
 ---One turn of both loops, without waiting.
@@ -49,11 +54,24 @@ function world.await(condition)
   hang_doorbell()
   local result = condition()
   while not result do
-    uv.run(sync.timeout_ms() == 0 and "nowait" or "once")
+    run_luv()
     assert(sync.step(0))
     result = condition()
   end
   return result
+end
+
+---Pull the next order event; only `client:next` turns the module's loop meanwhile.
+---@param client sync.Client
+---@return sync.Event
+function world.pull(client)
+  hang_doorbell()
+  local event = client:next(0)
+  while not event do
+    run_luv()
+    event = client:next(0)
+  end
+  return event
 end
 
 ---Turn luv's loop alone, so that servers run and the module does not, until a condition holds.

@@ -10,11 +10,13 @@ local host = {}
 ---@return fun() release closes the handle; safe inside handlers and `after_step`
 function host.attach(after_step)
   local poll = uv.new_poll(sync.fd())
-  uv.poll_start(poll, "r", function(err)
+  local function step(err)
     assert(not err, err)
     assert(sync.step(0))
     after_step()
-  end)
+  end
+  uv.poll_start(poll, "r", step)
+  step() -- what was asked for so far is under way only now, and shows through the descriptor from here on
   return function()
     if not uv.is_closing(poll) then uv.close(poll) end
   end
