@@ -85,6 +85,7 @@ test: deps
 	@CMOCKA_MESSAGE_OUTPUT=TAP $(SUITE_ENV) $(call RUN,lua5.4) .ci/tally.lua \
 	  "layers" ".ci/as-tap make -s layers" "lint" ".ci/as-tap make -s lint" \
 	  $(foreach t,$(C_TESTS),"C: $(notdir $(t))" "$(t)") \
+	  $(foreach t,$(FUZZ_TARGETS),"corpus: $(t)" "$(BUILD)/fuzz/$(t)_replay spec/fuzz/$(t)_corpus/*") \
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" '$(call RUN,$(lua)) /usr/bin/busted -o TAP') \
 	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" '$(call RUN,$(lua)) examples/run.lua') \
 	  "rock" ".ci/as-tap .ci/rock"
@@ -105,7 +106,7 @@ lint:
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
 
-c-tests: $(C_TESTS)
+c-tests: $(C_TESTS) $(FUZZ_REPLAYS)
 
 $(BUILD)/c/json_portable_test: spec/c/json_test.c src/json.c $(HEADERS)
 	@mkdir -p $(@D)
@@ -124,6 +125,7 @@ check-asan: deps
 	@$(MAKE) --no-print-directory $(ASAN) cores sse-replay c-tests
 	@CMOCKA_MESSAGE_OUTPUT=TAP lua5.4 .ci/tally.lua \
 	  $(foreach t,$(C_TESTS:$(BUILD)/%=build/asan/%),"C: $(notdir $(t))" "$(t)") \
+	  $(foreach t,$(FUZZ_TARGETS),"corpus: $(t)" "build/asan/fuzz/$(t)_replay spec/fuzz/$(t)_corpus/*") \
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" 'env $(ASAN_ENV) LUA_CPATH="build/asan/$(lua)/?.so;;" \
 	    SSE_REPLAY=build/asan/sse-replay $(lua) /usr/bin/busted -o TAP')
 
@@ -136,17 +138,27 @@ check-valgrind: deps
 	  "specs: lua5.4" 'LUA_CPATH="build/lua5.4/?.so;;" SSE_REPLAY=build/sse-replay \
 	    $(VALGRIND) lua5.4 /usr/bin/busted -o TAP --exclude-tags=big'
 
-# A minute each, on clang's libFuzzer; FUZZ_SECONDS=N for longer. New findings stay in build/fuzz.
+# Each target's corpus and a fixed number of mutations: the short version of `make fuzz`.
+FUZZ_TARGETS = sse json event
+FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%_replay)
+
+$(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "  CC     $<"
+	@$(CC) $(ALL_CFLAGS) -Isrc -o $@ $< spec/fuzz/replay.c $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcjson
+
+# On clang's libFuzzer, FUZZ_SECONDS for each. New findings stay in build/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS = $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc
-FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c)
+FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c options.c error.c)
 fuzz:
 	@.ci/install clang libclang-rt-14-dev libcjson-dev
-	@mkdir -p build/fuzz/sse build/fuzz/json
-	@clang $(FUZZ_FLAGS) -o build/fuzz/sse_fuzz spec/fuzz/sse_fuzz.c $(FUZZ_SOURCES)
-	@clang $(FUZZ_FLAGS) -o build/fuzz/json_fuzz spec/fuzz/json_fuzz.c $(FUZZ_SOURCES) -lcjson
-	build/fuzz/sse_fuzz -max_total_time=$(FUZZ_SECONDS) build/fuzz/sse spec/fuzz/sse_corpus
-	build/fuzz/json_fuzz -max_total_time=$(FUZZ_SECONDS) build/fuzz/json spec/fuzz/json_corpus
+	@mkdir -p $(FUZZ_TARGETS:%=build/fuzz/%)
+	@for target in $(FUZZ_TARGETS); do \
+	  clang $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc \
+	    -o build/fuzz/$${target}_fuzz spec/fuzz/$${target}_fuzz.c $(FUZZ_SOURCES) -lcjson && \
+	  build/fuzz/$${target}_fuzz -max_total_time=$(FUZZ_SECONDS) build/fuzz/$$target spec/fuzz/$${target}_corpus \
+	    || exit 1; \
+	done
 
 # ---- install ----------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ end)
 describe("bad JSON", function()
   local bad = {
     "{", "nonsense", '{"a":1}x', '{"a":}', "[1,]", "01", '"\\x"', '"tab\there"', "{'a':1}", "NaN", "", '{"data":{"a":[1,}}',
-    '"\\ud800"', '{"a" 1}', "1.", "+1", "tru",
+    '{"a" 1}', "1.", "+1", "tru",
   }
 
   it("is one EVENT_JSON with the id and the first bytes, and the stream goes on", function()

@@ -219,6 +219,7 @@ describe("JSON", function()
 
   it("texts are UTF-8, escapes undone", function()
     assert.equal("é €  𝄞 \"\\/\b\f\n\r\t", decoded [["é \u20ac  \ud834\udd1e \"\\\/\b\f\n\r\t"]])
+    assert.equal("a\239\191\189b\239\191\189", decoded [["a\ud800b\udc00"]]) -- half a pair: U+FFFD
     assert.same({ ["clé\n"] = "豆腐" }, decoded [[{"cl\u00e9\n":"豆腐"}]])
   end)
 

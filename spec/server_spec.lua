@@ -302,6 +302,87 @@ describe("stop and restart", function()
   end)
 end)
 
+describe("a ring file", function()
+  local path
+
+  before_each(function()
+    path = os.tmpname()
+    os.remove(path) -- a name was wanted, not a file
+  end)
+  after_each(function() os.remove(path) end)
+
+  local function content()
+    local file = assert(io.open(path, "rb"))
+    local all = file:read("*a")
+    file:close()
+    return all
+  end
+
+  local function append_text(text)
+    local file = assert(io.open(path, "ab"))
+    file:write(text)
+    file:close()
+  end
+
+  it("lets the next server go on with the same ids, replay and orders", function()
+    local first = start { ring_file = path }
+    local wires = publish(first, 3)
+    local id_of_first = first.ring:id(1)
+    first:close()
+    local second = start { ring_file = path }
+    assert.equal(first.ring.epoch, second.ring.epoch)
+    assert.equal(3, second.orders:count())
+    wires[4] = second:publish({ type = "note", data = { n = 4 } }).wire
+    assert.equal(second.ring:id(4), wires[4]:match("^id: (%S+)"))
+    local opened = open(second, "", { ["Last-Event-ID"] = id_of_first })
+    assert.equal(wires[2] .. wires[3] .. wires[4], body_until(opened, wires[4]))
+  end)
+
+  it("has an event before its publisher is answered, and needs no clean end", function()
+    local s = start { ring_file = path }
+    local _, _, answer = fetch(s.port, "POST", EVENTS, {}, '{"type":"note","data":{"n":1}}')
+    local id = cjson.decode(answer).id
+    assert.matches('"id":"' .. id:gsub("%-", "%%-") .. '"', content()) -- the server still runs
+  end)
+
+  it("passes over an event whose writing was cut short", function()
+    local first = start { ring_file = path }
+    publish(first, 2)
+    first:close()
+    append_text('{"sequence":3,"wire":"id: ')
+    local second = start { ring_file = path }
+    assert.equal(2, second.ring.newest)
+    assert.is_nil(content():find("id: $"))
+  end)
+
+  it("begins again with a new epoch", function()
+    local first = start { ring_file = path }
+    publish(first, 2)
+    first:new_epoch()
+    publish(first, 1)
+    local epoch = first.ring.epoch
+    first:close()
+    local second = start { ring_file = path }
+    assert.same({ epoch, 1 }, { second.ring.epoch, second.ring.newest })
+  end)
+
+  it("stays small", function()
+    local s = start { ring_file = path, replay_limit = 2 }
+    publish(s, 2500)
+    local _, lines = content():gsub("\n", "")
+    assert.is_true(lines <= 1001)
+    assert.equal(2500, s.ring.newest)
+  end)
+
+  it("is refused when it is something else, or cannot be written", function()
+    append_text("not a ring\n")
+    local s, message, code = server.start { ring_file = path }
+    assert.same({ nil, "RING_FILE" }, { s, code })
+    assert.equal(("RING_FILE: %s: line 1 is not of a ring"):format(path), message)
+    assert.equal("RING_FILE", select(3, server.start { ring_file = path .. "/below" }))
+  end)
+end)
+
 describe("the simulation", function()
   it("publishes by itself, and by hand", function()
     local s = start { simulate = { orders = 2, interval_ms = 1, seed = 1 } }

@@ -147,7 +147,7 @@ bool sync_event_check(const struct sync_event_names *names, sync_decode decode, 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
 
 static bool inside(sync_span part, sync_span whole) {
-  return part.bytes >= whole.bytes && part.bytes + part.length <= whole.bytes + whole.length;
+  return whole.length > 0 && part.bytes >= whole.bytes && part.bytes + part.length <= whole.bytes + whole.length;
 }
 
 /* The record under construction: its next free byte, and where the message's bytes were and are. */

@@ -29,7 +29,7 @@ static struct handle *check_handle(lua_State *L) {
 
 int lua_push_failure(lua_State *L, sync_code code, const char *message) {
   lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", sync_code_name(code), message);
+  lua_pushfstring(L, "%s: %s (%s)", sync_code_name(code), message, sync_code_hint(code));
   lua_pushstring(L, sync_code_name(code));
   return 3;
 }

@@ -13,7 +13,7 @@ void lua_client_open(lua_State *L);
  * keeps it alive), the flat options at 2. */
 int lua_client_new(lua_State *L, sync_loop *loop);
 
-/* Pushes nil, "CODE: message", "CODE". */
+/* Pushes nil, "CODE: message (what to do)", "CODE". */
 int lua_push_failure(lua_State *L, sync_code code, const char *message);
 
 #endif

@@ -488,6 +488,14 @@ static CURLUcode check_scheme(CURLU *url) {
   return result;
 }
 
+/* Names the url, without the user and password that may be in it. */
+static void tell_bad_url(sync_failure *failure, const char *url, const char *why) {
+  const char *scheme_end = strstr(url, "//"), *at = strchr(url, '@');
+  bool secret = scheme_end && at;
+  sync_failure_set(failure, SYNC_URL, "url '%.*s%s': %s", secret ? (int)(scheme_end + 2 - url) : (int)strlen(url), url,
+                   secret ? at + 1 : "", why);
+}
+
 char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure) {
   char *whole = NULL, *copy = NULL;
   CURLU *url = curl_url();
@@ -499,7 +507,7 @@ char *sync_transport_url(const sync_allocator *alloc, const sync_options *option
   if (result == CURLUE_OK) result = curl_url_get(url, CURLUPART_URL, &whole, 0);
   if (result == CURLUE_OK) copy = sync_alloc_text(alloc, (sync_span){whole, strlen(whole)});
   if (result != CURLUE_OK && result != CURLUE_OUT_OF_MEMORY)
-    sync_failure_set(failure, SYNC_URL, "url: %s", curl_url_strerror(result));
+    tell_bad_url(failure, options->url, curl_url_strerror(result));
   else if (!copy)
     sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the url");
   curl_free(whole);

@@ -6,7 +6,7 @@ local suggest = require "sync.suggest"
 
 local options = {}
 
-local MODES = { auto = true, stream = true, off = true, poll = "a later version", compare = "a later version" }
+local MODES = { auto = true, stream = true, off = true, poll = false, compare = false } -- false: not yet
 local DECODES = { order = true, json = true, none = true }
 
 -- Lua 5.1 has no integers: a whole number is one.
@@ -100,10 +100,10 @@ local SPEC = {
     data = { "string", core = "field_data" },
   } },
   polling = { "table", later = "polling" },
-  persistence = { "string", later = "the journal", absent = false },
+  persistence = { "string", later = "journal on disk", absent = false },
   ack = { "ack", later = "acknowledgement", absent = "auto" },
   rollout = { "table", later = "polling" },
-  redact = { "table", later = "the journal" },
+  redact = { "table", later = "journal on disk" },
 }
 
 local PROFILES = {
@@ -137,11 +137,11 @@ end
 local function check_value(path, name, descriptor, value)
   if descriptor.later then
     if value == descriptor.absent then return end
-    fail(path, "not yet: it comes with %s", descriptor.later)
+    fail(path, "not yet: this version has no %s; leave the option out", descriptor.later)
   end
   local kind = KINDS[descriptor[1]]
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
-  if descriptor[1] == "mode" and MODES[value] ~= true then fail(path, "%q is not yet there: use \"auto\"", value) end
+  if descriptor[1] == "mode" and not MODES[value] then fail(path, "not yet: this version has no %s; use \"auto\"", value) end
 end
 
 -- Checks every name and value of `given` against `spec`; `prefix` is the path to it ("tls.").

@@ -9,7 +9,7 @@
 -- interface and owns all state; the files of `sync/server/` hold one thing each:
 --   listener, connection, http   the port, one socket, the protocol      routes    which request gets which answer
 --   stream, outbox, gzip         one response, its bytes, its coding     event     the wire form
---   ring, orders                 ids and replay, the state of orders     simulate  orders on the move
+--   ring, ring_file, orders      ids, replay, the state of orders        simulate  orders on the move
 --   script, misbehave            scripts, and what their steps do        options   of `start`
 --
 -- Resuming: ids are `<epoch>-<sequence>`, the sequence without holes. A stream whose Last-Event-ID (or query
@@ -23,6 +23,7 @@ local listener = require "sync.server.listener"
 local options = require "sync.server.options"
 local orders = require "sync.server.orders"
 local ring = require "sync.server.ring"
+local ring_file = require "sync.server.ring_file"
 local routes = require "sync.server.routes"
 local script = require "sync.server.script"
 local simulate = require "sync.server.simulate"
@@ -61,6 +62,7 @@ end
 ---| `path` | `"/api/v1/sync/events"` | of the stream endpoint |
 ---| `ids` | true | false: no ids, no replay, Last-Event-ID ignored, as the existing server does |
 ---| `replay_limit` | 1000 | events that are kept for replay |
+---| `ring_file` | none | keeps those events beyond the life of this process: the next one goes on with the same ids |
 ---| `heartbeat_ms` | 30000 | 0: none |
 ---| `chunked` | true | false: a stream ends with its connection |
 ---| `retry_ms` | none | sent first on every stream |
@@ -69,7 +71,7 @@ end
 ---| `uv` | luv | |
 ---| `log` | none | `function(line)` |
 ---@param given table|nil unknown options and wrong types raise
----@return sync.server.Server|nil, string|nil message, string|nil code `LISTEN`
+---@return sync.server.Server|nil, string|nil message, string|nil code `LISTEN`, `RING_FILE`
 function server.start(given)
   local read = options.read(given)
   local uv = read.uv or require "luv"
@@ -78,14 +80,10 @@ function server.start(given)
     options = read, uv = uv, orders = orders.new(tostring(epoch)), ring = ring.new(epoch, read.replay_limit),
     streams = {}, connections = {}, accepted = 0, scripts = {}, requests = {},
   }, Server)
-  local message, code
-  self.listener, message, code = listener.new(uv, read.host, read.port, function(socket) self:accept(socket) end)
-  if not self.listener then return nil, message, code end
-  self.port, self.url = self.listener.port, url_of(self.listener.host, self.listener.port)
-  local ok
-  ok, message, code = self.listener:open()
+  local ok, message, code = self:open_ring_file()
+  if ok then ok, message, code = self:listen() end
   if not ok then
-    self.listener:close()
+    self:close_ring_file()
     return nil, message, code
   end
   self:start_timers()
@@ -99,6 +97,31 @@ end
 ---@return string|nil code `SCRIPT`
 function server.load_script(text)
   return script.load(text)
+end
+
+function Server:listen()
+  local read, message, code = self.options, nil, nil
+  self.listener, message, code = listener.new(self.uv, read.host, read.port, function(socket) self:accept(socket) end)
+  if not self.listener then return nil, message, code end
+  self.port, self.url = self.listener.port, url_of(self.listener.host, self.listener.port)
+  local ok
+  ok, message, code = self.listener:open()
+  if not ok then self.listener:close() end
+  return ok, message, code
+end
+
+-- Takes up what the file has of the past: the ring, and the orders as far as its events tell of them.
+function Server:open_ring_file()
+  if not self.options.ring_file then return true end
+  local message, code
+  self.ring_file, message, code = ring_file.open(self.options.ring_file, self.ring)
+  if not self.ring_file then return nil, message, code end
+  for past in self.ring:events() do self.orders:apply(past) end
+  return true
+end
+
+function Server:close_ring_file()
+  if self.ring_file then self.ring_file:close() end
 end
 
 function Server:start_timers()
@@ -193,7 +216,7 @@ function Server:timestamp()
 end
 
 ---Publish an event: it gets its id, changes the orders, is kept for replay and goes to every stream that wants it.
----Raises on misuse.
+---Raises on misuse, and when the event cannot be written to the ring's file.
 ---@param spec table `{type=, order_id=, data=, timestamp=, text=}`. `data` is anything that cjson encodes, by default
 ---  {}; `text` is sent as it is in place of the JSON object of the design
 ---@return table event `{type, order_id, data, timestamp, sequence, id, wire}`; `wire` is the text that is sent
@@ -201,6 +224,7 @@ function Server:publish(spec)
   local sequence = self.ring:next_sequence()
   local id = self.options.ids and self.ring:id(sequence) or nil
   local published = event.new(spec, sequence, id, self:timestamp())
+  if self.ring_file then self.ring_file:append(published) end
   self.ring:append(published)
   self.orders:apply(published)
   for index = #self.streams, 1, -1 do -- backwards: a stream that ends takes itself out of the list
@@ -269,6 +293,7 @@ end
 ---Lose the past: ids start again in a new epoch, nothing older can be replayed. Open streams go on. The orders stay.
 function Server:new_epoch()
   self.ring:restart(math.max(self.ring.epoch + 1, now_ms(self.uv)))
+  if self.ring_file then assert(self.ring_file:rewrite()) end
   for _, stream in ipairs(self.streams) do stream:enter_epoch() end
 end
 
@@ -299,6 +324,7 @@ function Server:close()
   self.closed = true
   self:stop()
   self.listener:close()
+  self:close_ring_file()
   if self.heartbeat_timer then self.uv.close(self.heartbeat_timer) end
   if self.simulation then self.simulation:stop() end
 end

@@ -65,13 +65,16 @@ static inline void scene_step(void) {
   assert_int_equal(sync_loop_step(scene.loop, -1, 0), SYNC_OK);
 }
 
-/* Takes items until one of this kind has come: scene.item. */
+/* The next item: scene.item. */
+static inline void scene_take(void) {
+  while (!sync_client_next(scene.client, &scene.item)) scene_step();
+}
+
+/* Takes items until one of this kind has come. */
 static inline void scene_await(sync_item_kind kind) {
-  for (;;) {
-    while (sync_client_next(scene.client, &scene.item))
-      if (scene.item.kind == kind) return;
-    scene_step();
-  }
+  do {
+    scene_take();
+  } while (scene.item.kind != kind);
 }
 
 static inline void scene_await_state(sync_state state) {
@@ -85,9 +88,12 @@ static inline void scene_await_failure(sync_code code) {
   assert_string_equal(sync_code_name(scene.item.failure->code), sync_code_name(code));
 }
 
-/* The next event has this id. */
+/* The next event has this id, and no failure comes before it. */
 static inline void scene_await_event(const char *id) {
-  scene_await(SYNC_ITEM_EVENT);
+  do {
+    scene_take();
+    if (scene.item.kind == SYNC_ITEM_ERROR) fail_msg("%s", scene.item.failure->message);
+  } while (scene.item.kind != SYNC_ITEM_EVENT);
   check_span(sync_event_text(scene.item.event, SYNC_EVENT_ID), id);
 }
 

@@ -80,6 +80,11 @@ function world.await_servers(condition)
   while not condition() do uv.run("once") end
 end
 
+---One turn of luv's loop alone, without waiting.
+function world.turn_servers()
+  uv.run("nowait")
+end
+
 ---How often the module's descriptor has been readable while luv's loop ran.
 ---@return integer
 function world.rings()

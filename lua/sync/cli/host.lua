@@ -5,20 +5,22 @@ local uv = require "luv"
 
 local host = {}
 
----Let clients live on luv's loop, which this keeps alive.
+---Let clients live on luv's loop, which this keeps alive. Handlers run inside `uv.run` only.
 ---@param after_step fun() called after every step, for instance to flush what handlers wrote
----@return fun() release closes the handle; safe inside handlers and `after_step`
+---@return fun() release closes the handles; safe inside handlers and `after_step`
 function host.attach(after_step)
-  local poll = uv.new_poll(sync.fd())
+  local poll, first = uv.new_poll(sync.fd()), uv.new_timer()
   local function step(err)
     assert(not err, err)
     assert(sync.step(0))
     after_step()
   end
+  uv.timer_start(first, 0, 0, step) -- what was asked for before shows through the descriptor only after a step
   uv.poll_start(poll, "r", step)
-  step() -- what was asked for so far is under way only now, and shows through the descriptor from here on
   return function()
-    if not uv.is_closing(poll) then uv.close(poll) end
+    for _, handle in ipairs { poll, first } do
+      if not uv.is_closing(handle) then uv.close(handle) end
+    end
   end
 end
 

@@ -20,11 +20,12 @@ local VALUE_STYLES = {
 }
 local STATE_STYLES = { connected = "good", connecting = "notice", reconnecting = "notice", error = "alarm" }
 
--- What an event changed, where it says so: stages as the client reads them, or any previousX and newX.
+-- What an event changed, where it says so: stages, statuses, or the first stage of an order.
 local function change_of(event)
   if event.new_stage then return event.previous_stage, event.new_stage end
   local data = event.data
   if type(data) ~= "table" then return nil end
+  if data.newStatus == nil and type(data.order) == "table" then return nil, data.order.orderStage end
   return data.previousStatus, data.newStatus
 end
 

@@ -13,6 +13,8 @@ local STYLES = {
   alarm = "1;31", good = "1;32", notice = "1;33",
 }
 
+local EPIPE = 32 -- the same number on every Unix
+
 ---@class sync.cli.Terminal
 ---@field color boolean
 ---@field failure string|nil why nothing can be written any more
@@ -93,7 +95,7 @@ end
 
 function Terminal:fail(message, number)
   self.failure = self.failure or message
-  self.is_gone = number == 32 -- EPIPE; luv has seen to it that there is no SIGPIPE
+  self.is_gone = number == EPIPE
 end
 
 ---Send what was written on its way.

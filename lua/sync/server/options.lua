@@ -8,6 +8,7 @@ local descriptors = {
   path = { "string", "/api/v1/sync/events" },
   ids = { "boolean", true },
   replay_limit = { "integer", 1000 },
+  ring_file = { "string" },
   heartbeat_ms = { "integer", 30000 },
   chunked = { "boolean", true },
   retry_ms = { "integer" },

@@ -70,6 +70,20 @@ function Ring:at(sequence)
   return self.slots[sequence % self.limit]
 end
 
+---All events, oldest first.
+---@return fun(): table|nil
+function Ring:events()
+  local sequence = self:oldest() - 1
+  return function()
+    local event
+    repeat
+      sequence = sequence + 1
+      event = self:at(sequence)
+    until event or sequence > self.newest
+    return event
+  end
+end
+
 ---The last events, oldest first.
 ---@param count integer
 ---@return table[]
