@@ -212,6 +212,11 @@ local function names_in(directory)
   return names
 end
 
+-- The server may write to a child that has gone; that must not end this process.
+local broken_pipe = uv.new_signal()
+uv.signal_start(broken_pipe, "sigpipe", function() end)
+uv.unref(broken_pipe)
+
 local directory, by_name = arg[0]:match "^.*/" or "./", {}
 for _, scenario in ipairs(scenarios) do by_name[scenario.name] = scenario end
 

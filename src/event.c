@@ -88,7 +88,9 @@ static void take_scalar(struct sync_envelope *envelope, enum sync_event_role rol
     envelope->order_id_escaped = token->escaped;
     break;
   case SYNC_ROLE_TIMESTAMP:
-    if (names_something(token)) envelope->timestamp = token->text;
+    if (!names_something(token)) return;
+    envelope->timestamp = token->text;
+    envelope->timestamp_escaped = token->escaped;
     break;
   default: break;
   }
@@ -120,6 +122,11 @@ static bool walk(const struct sync_event_names *names, struct sync_envelope *env
   return envelope->whole;
 }
 
+/* A text with escapes needs room of its own in the record, so it has to be known before the record is made. */
+static bool has_escapes(sync_span text) {
+  return text.length > 0 && memchr(text.bytes, '\\', text.length) != NULL;
+}
+
 bool sync_event_look(const struct sync_event_names *names, sync_decode decode, const struct sync_sse_message *message,
                      struct sync_envelope *envelope, size_t *at_byte) {
   sync_json_token token;
@@ -128,7 +135,7 @@ bool sync_event_look(const struct sync_event_names *names, sync_decode decode, c
   sync_json_init(&envelope->json, message->data);
   bool sound = true;
   if (sync_json_next(&envelope->json, &token) == SYNC_JSON_OBJECT)
-    sound = walk(names, envelope, true);
+    sound = walk(names, envelope, !has_escapes(message->data));
   else /* no object has no fields */
     sound = envelope->whole = sync_json_valid(message->data, at_byte);
   if (!sound && token.kind == SYNC_JSON_OBJECT) *at_byte = sync_json_offset(&envelope->json);
@@ -177,6 +184,7 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
                            const struct sync_envelope *envelope, uint64_t seq, int64_t received_at_ms) {
   size_t bytes = sizeof(sync_event) + message->data.length + message->id.length + envelope->type.length;
   if (envelope->order_id_escaped) bytes += envelope->order_id.length;
+  if (envelope->timestamp_escaped) bytes += envelope->timestamp.length;
   struct sync_segment *home;
   sync_event *event = sync_segments_take(segments, bytes, &home);
   if (!event) return NULL;
@@ -187,7 +195,7 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
   put_text(&writer, SYNC_EVENT_ID, message->id, false);
   put_text(&writer, SYNC_EVENT_TYPE, envelope->type, envelope->type_escaped);
   put_text(&writer, SYNC_EVENT_ORDER_ID, envelope->order_id, envelope->order_id_escaped);
-  put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope->timestamp, false);
+  put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope->timestamp, envelope->timestamp_escaped);
   put_text(&writer, SYNC_EVENT_DATA, envelope->data, false);
   return event;
 }
@@ -201,7 +209,7 @@ void sync_event_complete(sync_event *event, const struct sync_event_names *names
   if (!sync_event_look(names, decode, &message, &envelope, &at_byte) ||
       !sync_event_check(names, decode, &message, &envelope, &at_byte))
     return;
-  struct writer writer = {event, NULL, message.data}; /* both are inside the raw text: nothing is written */
+  struct writer writer = {event, NULL, message.data}; /* without escapes both are inside the raw text */
   put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope.timestamp, false);
   put_text(&writer, SYNC_EVENT_DATA, envelope.data, false);
 }

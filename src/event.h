@@ -34,8 +34,9 @@ struct sync_envelope {
   sync_span timestamp;
   sync_span data;
   bool typed;        /* the JSON has a type of its own */
-  bool type_escaped; /* has JSON escapes, as order_id_escaped */
+  bool type_escaped; /* has JSON escapes, as the other two */
   bool order_id_escaped;
+  bool timestamp_escaped;
   bool whole;     /* opened to its end */
   sync_json json; /* where the walk stands */
 };

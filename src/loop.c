@@ -99,7 +99,8 @@ static bool has_work(const sync_loop *loop) {
 
 static int due_in_ms(sync_loop *loop) {
   if (has_work(loop)) return 0;
-  uv_update_time(&loop->uv); /* else the timeout is counted from the last turn of the loop */
+  if (!uv_loop_alive(&loop->uv)) return -1; /* uv says 0 then, meaning that uv_run() would not wait */
+  uv_update_time(&loop->uv);                /* else the timeout is counted from the last turn of the loop */
   return uv_backend_timeout(&loop->uv);
 }
 

@@ -79,25 +79,30 @@ static int push_false(lua_State *L, const sync_event *event, sync_decode decode)
   return 1;
 }
 
-/* The text member of an object that is called `camel` or `snake`; a look into JSON without a table. */
-static sync_span find_member(sync_span object, const char *camel, const char *snake) {
+static bool is_called(const sync_json_token *key, const char *name) {
+  return key->text.length == strlen(name) && memcmp(key->text.bytes, name, key->text.length) == 0;
+}
+
+/* The string member of an object that is called `camel` or `snake`; a look into JSON without a table. */
+static bool find_member(sync_span object, const char *camel, const char *snake, sync_json_token *found) {
   sync_json json;
-  sync_json_token key, value;
+  sync_json_token key;
   sync_json_init(&json, object);
-  if (sync_json_next(&json, &key) != SYNC_JSON_OBJECT) return (sync_span){NULL, 0};
+  if (sync_json_next(&json, &key) != SYNC_JSON_OBJECT) return false;
   while (sync_json_next(&json, &key) == SYNC_JSON_KEY) {
-    sync_json_kind kind = sync_json_next(&json, &value);
-    bool here = (key.text.length == strlen(camel) && memcmp(key.text.bytes, camel, key.text.length) == 0) ||
-                (key.text.length == strlen(snake) && memcmp(key.text.bytes, snake, key.text.length) == 0);
-    if (here && kind == SYNC_JSON_STRING && !value.escaped) return value.text;
+    sync_json_kind kind = sync_json_next(&json, found);
+    if (kind == SYNC_JSON_STRING && (is_called(&key, camel) || is_called(&key, snake))) return true;
     if ((kind == SYNC_JSON_OBJECT || kind == SYNC_JSON_ARRAY) && !sync_json_skip(&json)) break;
   }
-  return (sync_span){NULL, 0};
+  return false;
 }
 
 static int push_stage(lua_State *L, const sync_event *event, sync_decode decode, const char *camel, const char *snake) {
+  sync_json_token stage;
   if (decode != SYNC_DECODE_ORDER) return 0;
-  return push_text(L, find_member(sync_event_text(event, SYNC_EVENT_DATA), camel, snake));
+  if (!find_member(sync_event_text(event, SYNC_EVENT_DATA), camel, snake, &stage)) return 0;
+  lua_json_push_string(L, &stage);
+  return 1;
 }
 
 static int push_previous_stage(lua_State *L, const sync_event *event, sync_decode decode) {

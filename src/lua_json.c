@@ -78,6 +78,13 @@ static void push_escaped(lua_State *L, sync_span text) {
   lua_remove(L, -2);
 }
 
+void lua_json_push_string(lua_State *L, const sync_json_token *token) {
+  if (token->escaped)
+    push_escaped(L, token->text);
+  else
+    compat_push_span(L, token->text);
+}
+
 static void push_string(struct decoder *decoder, const sync_json_token *token, unsigned place) {
   if (token->escaped)
     push_escaped(decoder->L, token->text);

@@ -18,4 +18,7 @@ void lua_json_push_memory(lua_State *L);
  * memory: absolute, or a pseudo-index. May raise a memory error. */
 bool lua_json_push(lua_State *L, sync_span text, int memory);
 
+/* Pushes the text of a string's token, its escapes undone. */
+void lua_json_push_string(lua_State *L, const sync_json_token *token);
+
 #endif

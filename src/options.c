@@ -129,6 +129,30 @@ static sync_code check_sizes(const sync_options *options, sync_failure *failure)
   return SYNC_OK;
 }
 
+/* Texts that become part of a header or a path of libcurl's, where a line break would begin another header. */
+static sync_code check_texts(const sync_options *options, sync_failure *failure) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } checked[] = {
+      {"accept_encoding", offsetof(sync_options, accept_encoding)},
+      {"proxy", offsetof(sync_options, proxy)},
+      {"unix_socket", offsetof(sync_options, unix_socket)},
+      {"ca_file", offsetof(sync_options, ca_file)},
+      {"cert_file", offsetof(sync_options, cert_file)},
+      {"key_file", offsetof(sync_options, key_file)},
+      {"pinned_public_key", offsetof(sync_options, pinned_public_key)},
+  };
+  for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
+    const char *text = *text_at(options, checked[i].offset);
+    for (const char *at = text; at && *at; at++)
+      if ((unsigned char)*at < ' ' || *at == 0x7f)
+        return sync_failure_set(failure, SYNC_OPTION, "%s: byte %u is a control character", checked[i].name,
+                                (unsigned)(at - text) + 1);
+  }
+  return SYNC_OK;
+}
+
 static sync_code check_http(const sync_options *options, sync_failure *failure) {
   const char *version = options->http_version;
   if (version && strcmp(version, "1.1") != 0 && strcmp(version, "2") != 0)
@@ -150,6 +174,7 @@ sync_code sync_options_check(const sync_options *options, sync_failure *failure)
                             (long long)options->max_reconnect_attempts);
   sync_code code = check_durations(options, failure);
   if (code == SYNC_OK) code = check_sizes(options, failure);
+  if (code == SYNC_OK) code = check_texts(options, failure);
   return code == SYNC_OK ? check_http(options, failure) : code;
 }
 

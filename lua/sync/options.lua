@@ -128,6 +128,13 @@ local function describe(value)
   return "a " .. type(value)
 end
 
+-- A C string ends at a NUL: what follows would be lost in silence. A body is counted bytes.
+local function check_nul(path, name, value)
+  if type(value) == "string" and name ~= "body" and value:find("\0", 1, true) then
+    fail(path, "byte %d is a NUL, which it cannot hold", (value:find("\0", 1, true)))
+  end
+end
+
 -- A value that an option may show in a message: secrets never.
 local function shown(name, value)
   if name == "token" or name == "headers" or name == "body" then return "a " .. type(value) end
@@ -140,6 +147,7 @@ local function check_value(path, name, descriptor, value)
     fail(path, "not yet: this version has no %s; leave the option out", descriptor.later)
   end
   local kind = KINDS[descriptor[1]]
+  check_nul(path, name, value)
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
   if descriptor[1] == "mode" and not MODES[value] then fail(path, "not yet: this version has no %s; use \"auto\"", value) end
 end

@@ -100,13 +100,13 @@ function server.load_script(text)
 end
 
 function Server:listen()
-  local read, message, code = self.options, nil, nil
-  self.listener, message, code = listener.new(self.uv, read.host, read.port, function(socket) self:accept(socket) end)
-  if not self.listener then return nil, message, code end
-  self.port, self.url = self.listener.port, url_of(self.listener.host, self.listener.port)
+  local host, port = self.options.host, self.options.port
+  local found, message, code = listener.new(self.uv, host, port, function(socket) self:accept(socket) end)
+  if not found then return nil, message, code end
+  self.listener, self.port, self.url = found, found.port, url_of(found.host, found.port)
   local ok
-  ok, message, code = self.listener:open()
-  if not ok then self.listener:close() end
+  ok, message, code = found:open()
+  if not ok then found:close() end
   return ok, message, code
 end
 

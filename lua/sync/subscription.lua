@@ -35,7 +35,7 @@ end
 function Subscription:cancel()
   if self.client.subscriptions[self.id] ~= self then return end
   self.client.subscriptions[self.id] = nil
-  self.client.core:unsubscribe(self.id)
+  if self.client.core then self.client.core:unsubscribe(self.id) end
 end
 
 Subscription.__call = Subscription.cancel

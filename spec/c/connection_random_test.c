@@ -1,6 +1,6 @@
 /*
- * connection_random_test.c - millions of inputs in any order: what virtual_connection.h checks holds after each of them,
- * and the connection is never deaf without a reason.
+ * connection_random_test.c - millions of inputs in any order: what virtual_connection.h checks holds after each of
+ * them, and the connection is never deaf without a reason.
  */
 #include "virtual_connection.h"
 

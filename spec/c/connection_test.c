@@ -279,7 +279,8 @@ static void without_auto_reconnect_a_loss_is_the_end(void **state) {
 
 static void what_no_retry_can_help_is_the_end(void **state) {
   (void)state;
-  static const sync_code codes[] = {SYNC_HTTP_AUTH, SYNC_HTTP_NO_CONTENT, SYNC_HTTP_REDIRECT, SYNC_CONTENT_TYPE, SYNC_URL};
+  static const sync_code codes[] = {SYNC_HTTP_AUTH, SYNC_HTTP_NO_CONTENT, SYNC_HTTP_REDIRECT, SYNC_CONTENT_TYPE,
+                                    SYNC_URL};
   for (size_t i = 0; i < COUNT_OF(codes); i++) {
     virtual_start(&life);
     virtual_ended(&life, codes[i], 5000);

@@ -75,8 +75,8 @@ static void each_spelling_counts_wherever_it_stands(void **state) {
 
 static void names_are_exact(void **state) {
   (void)state;
-  check_envelope("{\"eventtype\":\"a\",\"orderid\":\"1\",\"Data\":1,\"eventTypes\":\"b\",\"\":\"c\"}", "sse_type", "", "",
-                 "{\"eventtype\":\"a\",\"orderid\":\"1\",\"Data\":1,\"eventTypes\":\"b\",\"\":\"c\"}");
+  check_envelope("{\"eventtype\":\"a\",\"orderid\":\"1\",\"Data\":1,\"eventTypes\":\"b\",\"\":\"c\"}", "sse_type", "",
+                 "", "{\"eventtype\":\"a\",\"orderid\":\"1\",\"Data\":1,\"eventTypes\":\"b\",\"\":\"c\"}");
 }
 
 static void without_fields_the_whole_is_the_data(void **state) {
@@ -87,8 +87,8 @@ static void without_fields_the_whole_is_the_data(void **state) {
 
 static void an_id_that_is_a_number_stands_for_its_text(void **state) {
   (void)state;
-  check_envelope("{\"orderID\":9007199254740993,\"timestamp\":1718000000000,\"data\":1}", "sse_type", "9007199254740993",
-                 "1718000000000", "1");
+  check_envelope("{\"orderID\":9007199254740993,\"timestamp\":1718000000000,\"data\":1}", "sse_type",
+                 "9007199254740993", "1718000000000", "1");
   check_envelope("{\"orderID\":-0.5e1,\"data\":1}", "sse_type", "-0.5e1", "", "1");
 }
 
@@ -113,8 +113,9 @@ static void names_can_be_mapped_each_for_itself(void **state) {
   options.field_type = "kind";
   options.field_data = "payload";
   sync_event_names_init(&names, &options);
-  check_envelope("{\"eventType\":\"no\",\"kind\":\"yes\",\"data\":1,\"payload\":2,\"order_id\":\"3\",\"timestamp\":\"4\"}",
-                 "yes", "3", "4", "2");
+  check_envelope(
+      "{\"eventType\":\"no\",\"kind\":\"yes\",\"data\":1,\"payload\":2,\"order_id\":\"3\",\"timestamp\":\"4\"}", "yes",
+      "3", "4", "2");
   options.field_order_id = "ticket";
   options.field_timestamp = "at";
   sync_event_names_init(&names, &options);
@@ -217,8 +218,9 @@ static void a_record_has_its_own_copy_of_everything(void **state) {
 
 static void escapes_are_undone_in_names_that_are_compared(void **state) {
   (void)state;
-  sync_event *event = record("{\"eventType\":\"st\\u0061ge\\/change\",\"orderID\":\"\\u00c4-\\ud83d\\ude00\\n\\\"1\\\"\","
-                             "\"data\":\"\\u0061\"}");
+  sync_event *event =
+      record("{\"eventType\":\"st\\u0061ge\\/change\",\"orderID\":\"\\u00c4-\\ud83d\\ude00\\n\\\"1\\\"\","
+             "\"data\":\"\\u0061\"}");
   check_span(sync_event_text(event, SYNC_EVENT_TYPE), "stage/change");
   check_span(sync_event_text(event, SYNC_EVENT_ORDER_ID), "\xc3\x84-\xf0\x9f\x98\x80\n\"1\"");
   check_span(sync_event_text(event, SYNC_EVENT_DATA), "\"\\u0061\""); /* JSON text stays JSON text */
@@ -262,8 +264,8 @@ static void records_do_not_touch_each_other(void **state) {
   static sync_event *events[400];
   char json[512];
   for (int i = 0; i < 400; i++) {
-    int length = snprintf(json, sizeof json, "{\"eventType\":\"\\u0061%d\",\"orderID\":\"\\u0062%d\",\"data\":\"%0*d\"}", i, i,
-                          i + 1, i);
+    int length = snprintf(json, sizeof json,
+                          "{\"eventType\":\"\\u0061%d\",\"orderID\":\"\\u0062%d\",\"data\":\"%0*d\"}", i, i, i + 1, i);
     assert_in_range(length, 1, sizeof json - 1);
     events[i] = record(json);
   }

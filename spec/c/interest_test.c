@@ -155,9 +155,9 @@ static void what_is_removed_while_matching_is_not_given(void **state) {
   for (int i = 0; i < 5; i++) add("A", NULL);
   assert_true(sync_interest_match(&interest, SPAN("t"), SPAN("A"), &match));
   assert_int_equal(sync_interest_next(&interest, &match), 1);
-  sync_interest_remove(&interest, 1); /* itself */
-  sync_interest_remove(&interest, 2); /* the next */
-  sync_interest_remove(&interest, 5); /* the last */
+  sync_interest_remove(&interest, 1);  /* itself */
+  sync_interest_remove(&interest, 2);  /* the next */
+  sync_interest_remove(&interest, 5);  /* the last */
   assert_int_equal(add("A", NULL), 6); /* it came after the event */
   assert_int_equal(sync_interest_next(&interest, &match), 3);
   sync_interest_remove(&interest, 4);

@@ -244,7 +244,8 @@ static void the_time_of_the_next_attempt_stands_still(void **state) {
   const int64_t retry_at_ms = scene_health().next_retry_at_ms;
   const int64_t later_ms = sync_loop_clock_ms() + 100;
   while (sync_loop_clock_ms() < later_ms) continue;
-  int64_t difference_ms = INT64_MAX; /* the least of many: between two looks at two clocks the machine may do other things */
+  int64_t difference_ms =
+      INT64_MAX; /* the least of many: between two looks at two clocks the machine may do other things */
   for (int i = 0; i < 100; i++) {
     int64_t now_ms = scene_health().next_retry_at_ms - retry_at_ms;
     if (now_ms < difference_ms) difference_ms = now_ms;
@@ -258,6 +259,19 @@ static void the_next_attempt_shows_through_the_descriptor(void **state) {
   back_off_for_long();
   while (sync_client_next(scene.client, &scene.item)) continue;
   assert_true(scene.loop->timer_armed_ms > 0);
+}
+
+/* A descriptor that stays readable, or a timeout of nothing, would keep the host's processor busy for ever. */
+static void a_loop_with_nothing_to_do_is_quiet(void **state) {
+  (void)state;
+  struct pollfd descriptor = {.fd = sync_loop_fd(scene.loop), .events = POLLIN};
+  scene_open();
+  assert_int_equal(sync_client_disconnect(scene.client), SYNC_OK);
+  loopback_await_end(scene.loop, &scene.stream);
+  while (sync_client_next(scene.client, &scene.item)) continue;
+  for (int i = 0; i < 3; i++) assert_int_equal(sync_loop_step(scene.loop, 0, 0), SYNC_OK); /* what is closing closes */
+  assert_int_equal(sync_loop_timeout_ms(scene.loop), -1);
+  assert_int_equal(poll(&descriptor, 1, 0), 0);
 }
 
 /* ---- beside each other ------------------------------------------------------------------------------------------- */
@@ -366,6 +380,7 @@ int main(void) {
       TEST(health_follows_the_stream),
       TEST(the_time_of_the_next_attempt_stands_still),
       TEST(the_next_attempt_shows_through_the_descriptor),
+      TEST(a_loop_with_nothing_to_do_is_quiet),
       TEST(in_a_child_nothing_happens_and_the_parent_goes_on),
       TEST(loops_of_two_threads_do_not_meet),
   };

@@ -50,9 +50,9 @@ static void a_new_value_is_zero_and_put_again_it_is_the_same(void **state) {
 
 static void keys_are_bytes(void **state) {
   (void)state;
-  static const sync_span keys[] = {SPAN(""),     SPAN("\0"),      SPAN("\0\0"),     SPAN("a"),        SPAN("a\0"),
-                                   SPAN("\0a"),  SPAN("1234567"), SPAN("12345678"), SPAN("123456789"), SPAN("\xff\xfe"),
-                                   SPAN("1234567\0")};
+  static const sync_span keys[] = {SPAN(""),          SPAN("\0"),       SPAN("\0\0"),     SPAN("a"),
+                                   SPAN("a\0"),       SPAN("\0a"),      SPAN("1234567"),  SPAN("12345678"),
+                                   SPAN("123456789"), SPAN("\xff\xfe"), SPAN("1234567\0")};
   for (size_t i = 0; i < COUNT_OF(keys); i++) sync_map_put(&map, keys[i])->number = i + 1;
   assert_int_equal(map.count, COUNT_OF(keys));
   for (size_t i = 0; i < COUNT_OF(keys); i++) assert_int_equal(sync_map_find(&map, keys[i])->number, i + 1);

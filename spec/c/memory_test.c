@@ -119,6 +119,7 @@ static void wait_for_client(void) {
 
 static void take_events(unsigned *last) {
   while (sync_client_next(scene.client, &scene.item)) {
+    if (scene.item.kind == SYNC_ITEM_ASK) assert_int_equal(sync_client_answer(scene.client, NULL, 0), SYNC_OK);
     if (scene.item.kind != SYNC_ITEM_EVENT) continue;
     sync_span id = sync_event_text(scene.item.event, SYNC_EVENT_ID);
     char expected[16];

@@ -105,7 +105,7 @@ static void the_queue_owns_what_waits_and_the_caller_what_was_popped(void **stat
   assert_int_equal(entry.failure->code, SYNC_DNS);
   sync_entry_fini(&memory.allocator, &entry);
   sync_entry_fini(&memory.allocator, &entry); /* ended is ended */
-  sync_queue_fini(&queue); /* a failure and a comment still wait */
+  sync_queue_fini(&queue);                    /* a failure and a comment still wait */
   assert_int_equal(queue.count, 0);
   assert_int_equal(queue.limit, 100);
 }

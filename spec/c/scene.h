@@ -1,5 +1,6 @@
 /*
- * scene.h - what the tests of the engine begin with: a counted allocator, a loop, a client, a server that the test plays.
+ * scene.h - what the tests of the engine begin with: a counted allocator, a loop, a client, a server that the test
+ * plays.
  *
  * Waits between attempts are 0 or 1 ms; nothing else depends on the clock.
  */

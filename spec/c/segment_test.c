@@ -52,12 +52,23 @@ static void records_are_aligned_and_do_not_overlap(void **state) {
 
 static void small_records_share_a_block(void **state) {
   (void)state;
-  struct sync_segment *homes[16];
-  for (size_t i = 0; i < 16; i++) take(200, 'x', &homes[i]);
-  assert_int_equal(blocks(), 1);
-  for (size_t i = 1; i < 16; i++) assert_ptr_equal(homes[i], homes[0]);
-  for (size_t i = 0; i < 16; i++) sync_segment_release(homes[i]);
-  assert_int_equal(blocks(), 1); /* it is being filled */
+  struct sync_segment *homes[1000];
+  for (size_t i = 0; i < COUNT_OF(homes); i++) take(100, 'x', &homes[i]);
+  assert_ptr_equal(homes[1], homes[0]);
+  assert_ptr_equal(homes[COUNT_OF(homes) - 1], homes[COUNT_OF(homes) - 2]);
+  assert_in_range(blocks(), 20, 40); /* 4 KiB each, but for the first few */
+  for (size_t i = 0; i < COUNT_OF(homes); i++) sync_segment_release(homes[i]);
+}
+
+/* An idle client has one event. */
+static void the_first_block_is_small(void **state) {
+  (void)state;
+  struct sync_segment *small, *large;
+  take(100, 'x', &small);
+  take(SYNC_SEGMENT_FIRST_BYTES, 'x', &large);
+  assert_ptr_not_equal(small, large);
+  sync_segment_release(small);
+  sync_segment_release(large);
 }
 
 static void a_record_that_just_fits_or_does_not_stays_in_its_block(void **state) {
@@ -89,8 +100,10 @@ static void a_record_larger_than_a_segment_has_its_own_and_is_not_kept(void **st
 static void a_segment_that_is_let_go_is_used_again(void **state) {
   (void)state;
   struct sync_segment *home;
-  take(SYNC_SEGMENT_BYTES - 128, 'x', &home);
-  sync_segment_release(home);
+  for (int i = 0; i < 10; i++) {
+    take(SYNC_SEGMENT_BYTES - 128, 'x', &home);
+    sync_segment_release(home);
+  }
   size_t requests = memory.requests;
   for (int i = 0; i < 1000; i++) {
     take(SYNC_SEGMENT_BYTES - 128, 'x', &home);
@@ -144,6 +157,7 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       TEST(records_are_aligned_and_do_not_overlap),
       TEST(small_records_share_a_block),
+      TEST(the_first_block_is_small),
       TEST(a_record_that_just_fits_or_does_not_stays_in_its_block),
       TEST(a_record_larger_than_a_segment_has_its_own_and_is_not_kept),
       TEST(a_segment_that_is_let_go_is_used_again),

@@ -1,7 +1,7 @@
 /*
- * virtual_connection.h - drives connection.c with a clock and chance of the test's own, and checks with every input what
- * must hold whatever happens: the actions fit, at most one request is under way, each state change starts from the one
- * before, a loss is told once, deadlines lie ahead.
+ * virtual_connection.h - drives connection.c with a clock and chance of the test's own, and checks with every input
+ * what must hold whatever happens: the actions fit, at most one request is under way, each state change starts from the
+ * one before, a loss is told once, deadlines lie ahead.
  */
 #ifndef VIRTUAL_CONNECTION_H
 #define VIRTUAL_CONNECTION_H
@@ -16,7 +16,7 @@
 struct virtual_connection {
   struct sync_connection connection;
   int64_t now_ms;
-  uint64_t random; /* the next one */
+  uint64_t random;             /* the next one */
   struct sync_actions actions; /* of the last input */
   sync_state told_state;
   bool under_way; /* between OPEN and ABORT or the end */

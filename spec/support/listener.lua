@@ -6,6 +6,7 @@ local uv = require "luv"
 local listener = {}
 
 ---@class spec.support.Peer one accepted connection
+---@field listener spec.support.Listener
 ---@field received string all its bytes
 ---@field is_gone boolean the client has ended its side
 local Peer = {}
@@ -68,7 +69,7 @@ end
 function Listener:accept()
   local socket = self.path and uv.new_pipe(false) or uv.new_tcp()
   assert(uv.accept(self.socket, socket))
-  local peer = setmetatable({ socket = socket, received = "", is_gone = false }, Peer)
+  local peer = setmetatable({ listener = self, socket = socket, received = "", is_gone = false }, Peer)
   self.peers[#self.peers + 1] = peer
   uv.read_start(socket, function(_, bytes)
     if not bytes then

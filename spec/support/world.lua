@@ -21,6 +21,7 @@ local DEFAULTS = { reconnect_delay_ms = 1, max_reconnect_delay_ms = 1 }
 local owned = {}   -- everything with a close(), oldest first
 local doorbell     -- watches the module's descriptor: uv.run("once") returns when a step has something to do
 local rings = 0
+local pipe_guard   -- a signal handle, as long as there are servers
 
 local function own(thing)
   owned[#owned + 1] = thing
@@ -61,6 +62,20 @@ function world.await(condition)
   return result
 end
 
+---Turn luv's loop until a condition holds, and step when the module's descriptor is readable, and only then.
+---@param condition fun(): any
+---@return integer rings how often it was readable
+function world.await_by_descriptor(condition)
+  hang_doorbell()
+  local first = rings
+  while not condition() do
+    local before = rings
+    uv.run("once")
+    if rings > before then assert(sync.step(0)) end
+  end
+  return rings - first
+end
+
 ---Pull the next order event; only `client:next` turns the module's loop meanwhile.
 ---@param client sync.Client
 ---@return sync.Event
@@ -91,12 +106,21 @@ function world.rings()
   return rings
 end
 
+-- A server that writes to a client that has just left gets SIGPIPE, which would end the runner.
+local function survive_broken_pipes()
+  if pipe_guard then return end
+  pipe_guard = uv.new_signal()
+  uv.signal_start(pipe_guard, "sigpipe", function() end)
+  uv.unref(pipe_guard)
+end
+
 -- ---- servers -------------------------------------------------------------------------------------------------------
 
 ---The project's own server, without heartbeats unless they are asked for.
 ---@param options table|nil
 ---@return sync.server.Server
 function world.server(options)
+  survive_broken_pipes()
   options = options or {}
   options.heartbeat_ms = options.heartbeat_ms or 0
   return own(assert(server.start(options)))
@@ -107,6 +131,7 @@ end
 ---@param path string|nil of a Unix socket; nil: TCP
 ---@return spec.support.Listener
 function world.listener(serve, path)
+  survive_broken_pipes()
   return own(listener.new(serve, path))
 end
 
@@ -229,7 +254,8 @@ function world.close()
   for index = #owned, 1, -1 do owned[index]:close() end
   owned = {}
   if doorbell then uv.close(doorbell) end
-  doorbell, rings = nil, 0
+  if pipe_guard then uv.close(pipe_guard) end
+  doorbell, pipe_guard, rings = nil, nil, 0
   local strays = close_strays()
   assert(sync.step(0)) -- lets the module's loop finish what was closed
   uv.run("nowait")

@@ -90,6 +90,7 @@ local function define_serve(command)
   command:flag("--no-ids", "Neither ids nor replay, like a server that keeps nothing.")
   command:option("--replay", "How many events are kept for replay."):argname("N"):default "1000"
     :convert(whole_number(0, 1e7))
+  command:option("--ring", "Keep them in this file: the next server that gets it goes on."):argname("FILE")
   command:option("--heartbeat", "Period of heartbeats; 0: none."):argname("MS"):default "30000":convert(MILLISECONDS)
   command:option("--simulate", "Orders walk through their stages, so many (5) at a time."):argname("ORDERS")
     :args "?":convert(COUNT)

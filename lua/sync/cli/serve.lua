@@ -21,8 +21,9 @@ local function server_options(arguments, out)
     orders = arguments.simulate, interval_ms = arguments.interval, seed = arguments.seed,
   }
   return {
-    host = arguments.host, port = arguments.port, ids = not arguments.no_ids, replay_limit = arguments.replay,
-    heartbeat_ms = arguments.heartbeat, simulate = simulate, log = not arguments.quiet and log_to(out) or nil,
+    host = arguments.host, port = arguments.port, ids = not arguments.no_ids,
+    replay_limit = arguments.replay, ring_file = arguments.ring, heartbeat_ms = arguments.heartbeat,
+    simulate = simulate, log = not arguments.quiet and log_to(out) or nil,
   }
 end
 

@@ -59,15 +59,25 @@ local function fill(ring, objects)
   return true
 end
 
----Take a ring from its file, or begin the file.
----@param path string
----@param ring sync.server.Ring without events; keeps its epoch only when there is no file yet
----@return sync.server.RingFile|nil, string|nil message, string|nil code `RING_FILE`
-function ring_file.open(path, ring)
+---Read what a file has into a ring; the file stays as it is.
+---@param path string a file that is not there has nothing
+---@param ring sync.server.Ring without events; keeps its epoch only when there is no file
+---@return true|nil, string|nil message, string|nil code `RING_FILE`
+function ring_file.load(path, ring)
   local objects, message = read_objects(path)
   local ok = objects
   if objects then ok, message = fill(ring, objects) end
   if not ok then return failure(path, message) end
+  return true
+end
+
+---Take a ring from its file, or begin the file, and keep both together from then on.
+---@param path string
+---@param ring sync.server.Ring as for `load`
+---@return sync.server.RingFile|nil, string|nil message, string|nil code `RING_FILE`
+function ring_file.open(path, ring)
+  local ok, message, code = ring_file.load(path, ring)
+  if not ok then return nil, message, code end
   local self = setmetatable({ path = path, ring = ring }, RingFile)
   ok, message = self:rewrite()
   if not ok then return failure(path, message) end
