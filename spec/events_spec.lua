@@ -61,7 +61,9 @@ describe("an order event", function()
   end)
 
   it("has no order id where the wire has none, or none that is a text", function()
-    for _, wire in ipairs { "{}", '{"orderID":null}', '{"orderID":""}', '{"orderID":["A"]}', '{"data":{"orderID":"A"}}', "[1]" } do
+    for _, wire in ipairs {
+      "{}", '{"orderID":null}', '{"orderID":""}', '{"orderID":["A"]}', '{"data":{"orderID":"A"}}', "[1]",
+    } do
       assert.is_nil(read_one("data: " .. wire .. "\n\n").order_id, wire)
     end
   end)
@@ -82,9 +84,9 @@ describe("an order event", function()
   end)
 
   it("has other names where fields are mapped", function()
-    local event = read_one('data: {"kind":"paid","nr":"A","at":"noon","body":{"x":1},"eventType":"no","orderID":"no"}\n\n', {
-      fields = { type = "kind", order_id = "nr", timestamp = "at", data = "body" },
-    })
+    local wire = '{"kind":"paid","nr":"A","at":"noon","body":{"x":1},"eventType":"no","orderID":"no"}'
+    local fields = { type = "kind", order_id = "nr", timestamp = "at", data = "body" }
+    local event = read_one("data: " .. wire .. "\n\n", { fields = fields })
     assert.equal("paid", event.type)
     assert.equal("A", event.order_id)
     assert.equal("noon", event.timestamp)

@@ -113,21 +113,6 @@ describe("a handler that raises", function()
 end)
 
 describe("a handler that yields", function()
-  -- Steps the module's loop in a coroutine of the host's until `condition`; a yield of a handler comes out here.
-  local function step_in_coroutine()
-    local thread = coroutine.create(function()
-      while true do
-        assert(sync.step(0))
-        coroutine.yield("stepped")
-      end
-    end)
-    return thread, function()
-      local ok, what = coroutine.resume(thread)
-      assert(ok, what)
-      return what
-    end
-  end
-
   it("goes on where it was, and nothing overtakes it", function()
     local server, client, seen = pair()
     local log = {}
@@ -138,7 +123,7 @@ describe("a handler that yields", function()
     end)
     local others, note = noting()
     client:subscribe(note)
-    local _, resume = step_in_coroutine()
+    local resume = world.host()
     world.publish(server, 1, 3)
     while resume() ~= "waits" do world.turn_servers() end
     world.turn() -- the loop goes on meanwhile: this client is passed over
@@ -159,7 +144,7 @@ describe("a handler that yields", function()
     local noted, note = noting()
     quick:subscribe(note)
     slow:subscribe(function() coroutine.yield("waits") end)
-    local thread, resume = step_in_coroutine()
+    local resume, thread = world.host()
     world.publish(server, 1, 2)
     while resume() ~= "waits" do world.turn_servers() end
     world.await(function() return #noted == 2 end)
@@ -174,7 +159,7 @@ describe("a handler that yields", function()
     end)
     local noted, note = noting()
     client:subscribe(note)
-    local _, resume = step_in_coroutine()
+    local resume = world.host()
     world.publish(server, 1, 2)
     while resume() ~= "waits" do world.turn_servers() end
     resume()
@@ -192,7 +177,7 @@ describe("a handler that yields", function()
       is_over = true
     end)
     client:subscribe(note)
-    local _, resume = step_in_coroutine()
+    local resume = world.host()
     world.publish(server, 1, 2)
     while resume() ~= "waits" do world.turn_servers() end
     client:close()
@@ -208,7 +193,7 @@ describe("a handler that yields", function()
       coroutine.yield("waits")
       states[#states + 1] = state
     end)
-    local _, resume = step_in_coroutine()
+    local resume = world.host()
     server:drop()
     while resume() ~= "waits" do world.turn_servers() end
     assert.same({}, states)

@@ -34,6 +34,8 @@ void sync_client_set_timer(sync_client *client) {
 /* ---- telling the host -------------------------------------------------------------------------------------------- */
 
 void sync_client_mark_ready(sync_client *client) {
+  client->loop->arrivals++;
+  if (client->wants & SYNC_WANT_PULL) return;
   if (sync_link_alone(&client->ready_link)) sync_link_append(&client->loop->ready, &client->ready_link);
 }
 
@@ -412,9 +414,12 @@ void sync_client_route(sync_client *client, sync_span type, sync_span order_id) 
   if (type.length || order_id.length) (void)sync_interest_match(&client->interest, type, order_id, &client->match);
 }
 
-void sync_client_want(sync_client *client, bool every_event, bool comments) {
-  client->want_every_event = every_event;
-  client->want_comments = comments;
+void sync_client_want(sync_client *client, unsigned wants) {
+  client->wants = wants;
+  if (wants & SYNC_WANT_PULL)
+    sync_link_remove(&client->ready_link);
+  else if (client->queue.count > 0)
+    sync_client_mark_ready(client);
 }
 
 sync_event *sync_client_history(const sync_client *client, size_t age) {
@@ -435,7 +440,7 @@ void sync_client_health(const sync_client *client, sync_health *health) {
       .uptime_ms = open ? now_ms - connection->opened_at_ms : 0,
       .data_age_ms = connection->heard_at_ms > 0 ? now_ms - connection->heard_at_ms : -1,
       .last_connected_at_ms = client->connected_at_ms,
-      .next_retry_at_ms = waits ? wall_time_ms(client, connection->deadline_ms) : 0,
+      .next_retry_at_ms = waits ? client->failure.next_retry_at_ms : 0,
       .idle_timeout_ms = sync_connection_idle_timeout_ms(connection),
       .total_events = client->counters.totals.total_events,
       .total_reconnects = client->counters.totals.total_reconnects,

@@ -41,8 +41,7 @@ struct sync_client {
   struct sync_counters counters;
   sync_event *latest; /* the last event that was kept: the cursor, should memory run out */
   uint64_t seq;
-  bool want_every_event;
-  bool want_comments;
+  unsigned wants; /* enum sync_want */
 
   sync_failure failure; /* the last one; `ending`: why we are ending the exchange ourselves */
   bool ending;
@@ -70,7 +69,7 @@ void sync_client_set_timer(sync_client *client);
 void sync_client_tell(sync_client *client, struct sync_entry entry);
 void sync_client_tell_failure(sync_client *client, const sync_failure *failure);
 
-/* Puts the client on the loop's list of those with items. */
+/* An item has come: puts the client on the loop's list of those with items, unless its host pulls. */
 void sync_client_mark_ready(sync_client *client);
 
 #endif

@@ -67,7 +67,7 @@ static struct demand demand_for(const sync_client *client, const struct sync_env
   struct demand demand = {.wanted = envelope->type_escaped || envelope->order_id_escaped, .only = 0};
   if (demand.wanted) return demand;
   demand.wanted = sync_interest_wants(&client->interest, envelope->type, envelope->order_id, &demand.only);
-  if (client->want_every_event && !sync_interest_must_name(envelope->type)) demand.wanted = true;
+  if ((client->wants & SYNC_WANT_EVERY_EVENT) && !sync_interest_must_name(envelope->type)) demand.wanted = true;
   return demand;
 }
 
@@ -138,7 +138,7 @@ static bool on_comment(void *arg, sync_span text) {
   sync_client *client = arg;
   client->counters.totals.comments++;
   sync_connection_keepalive(&client->connection, sync_loop_now_ms(client->loop));
-  if (!client->want_comments) return true;
+  if (!(client->wants & SYNC_WANT_COMMENTS)) return true;
   const struct sync_sse_message message = {.data = text};
   const struct sync_envelope envelope = {.data = text};
   sync_event *event = sync_event_new(&client->segments, &message, &envelope, 0, client->chunk_at_ms);
@@ -200,6 +200,12 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   return consumed;
 }
 
+/* Half the queue, so that a full one is not topped up event by event. */
+static bool has_room(void *arg) {
+  const sync_client *client = arg;
+  return client->queue.count <= client->queue.limit / 2;
+}
+
 /* What ended the exchange: our own reason, with a look at what the server sent instead; or the transport's. */
 static sync_failure ending_of(sync_client *client, sync_code code, const char *text, sync_span excerpt) {
   sync_failure failure = client->failure;
@@ -222,4 +228,4 @@ static void on_done(void *arg, sync_code code, const char *text, sync_span excer
   sync_client_carry_out(client, &actions);
 }
 
-const struct sync_exchange_handlers sync_intake_handlers = {on_response, on_bytes, on_done};
+const struct sync_exchange_handlers sync_intake_handlers = {on_response, on_bytes, has_room, on_done};

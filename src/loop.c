@@ -92,9 +92,9 @@ static uint64_t seed(void) {
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
-/* Something can be done at once: items wait, or a paused stream has bytes. */
+/* Something can be done at once: items wait, or a paused stream has room. */
 static bool has_work(const sync_loop *loop) {
-  return !sync_link_alone(&loop->ready) || sync_transport_paused(loop->transport);
+  return !sync_link_alone(&loop->ready) || sync_transport_can_resume(loop->transport);
 }
 
 static int due_in_ms(sync_loop *loop) {
@@ -212,11 +212,12 @@ static void on_patience(uv_timer_t *timer) {
 
 /* Turns the loop until there is something to deliver or `timeout_ms` (< 0: for ever) are over. */
 static void wait_for_items(sync_loop *loop, int timeout_ms) {
+  uint64_t arrivals = loop->arrivals;
   uv_update_time(&loop->uv);
   if (timeout_ms > 0) uv_timer_start(&loop->patience, on_patience, (uint64_t)timeout_ms, 0);
   do {
     uv_run(&loop->uv, UV_RUN_ONCE);
-  } while (!has_work(loop) &&
+  } while (arrivals == loop->arrivals && !has_work(loop) &&
            (timeout_ms < 0 ? uv_loop_alive(&loop->uv) : uv_is_active((uv_handle_t *)&loop->patience)));
   uv_timer_stop(&loop->patience);
 }

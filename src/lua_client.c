@@ -126,10 +126,14 @@ static int client_refuse(lua_State *L) {
   return push_outcome(L, handle->client ? sync_client_refuse(handle->client, why) : SYNC_CLOSED);
 }
 
-/* core:want(every_event, comments) */
+/* core:want(every_event, comments, pull) */
 static int client_want(lua_State *L) {
   struct handle *handle = check_handle(L);
-  if (handle->client) sync_client_want(handle->client, lua_toboolean(L, 2), lua_toboolean(L, 3));
+  unsigned wants = 0;
+  if (lua_toboolean(L, 2)) wants |= SYNC_WANT_EVERY_EVENT;
+  if (lua_toboolean(L, 3)) wants |= SYNC_WANT_COMMENTS;
+  if (lua_toboolean(L, 4)) wants |= SYNC_WANT_PULL;
+  if (handle->client) sync_client_want(handle->client, wants);
   return 0;
 }
 

@@ -270,8 +270,14 @@ uint64_t sync_client_subscriber(sync_client *client);
  * itself. With both empty it is for nobody. */
 void sync_client_route(sync_client *client, sync_span type, sync_span order_id);
 
-/* Whether every order event is queued though no subscription wants it (a host that pulls), and comments as well. */
-void sync_client_want(sync_client *client, bool every_event, bool comments);
+/* What else is queued, and for whom. */
+enum sync_want {
+  SYNC_WANT_EVERY_EVENT = 1, /* order events that no subscription wants */
+  SYNC_WANT_COMMENTS = 2,
+  SYNC_WANT_PULL = 4, /* the host takes this client's items in its own time: sync_loop_ready() does not name it */
+};
+
+void sync_client_want(sync_client *client, unsigned wants);
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 

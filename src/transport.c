@@ -42,9 +42,9 @@ struct sync_exchange {
   bool running;
   bool answered; /* the head has come */
   bool accepted;
-  bool paused;
   struct sync_exchange *next_paused;
-  size_t taken; /* of the bytes that curl will hand again after a pause */
+  size_t taken;   /* of the bytes that curl will hand again after a pause */
+  char *location; /* of a redirect; NULL: none */
   size_t excerpt_length;
   char excerpt[EXCERPT_BYTES];
   char error[CURL_ERROR_SIZE];
@@ -85,7 +85,6 @@ static void unlink_paused(struct sync_exchange *exchange) {
   struct sync_exchange **link = &exchange->transport->paused;
   while (*link && *link != exchange) link = &(*link)->next_paused;
   if (*link) *link = exchange->next_paused;
-  exchange->paused = false;
 }
 
 void sync_exchange_abort(struct sync_exchange *exchange) {
@@ -219,8 +218,19 @@ void sync_transport_free(struct sync_transport *transport) {
   uv_close((uv_handle_t *)&transport->timer, on_timer_closed);
 }
 
-bool sync_transport_paused(const struct sync_transport *transport) {
-  return transport->paused != NULL;
+static bool has_room(const struct sync_exchange *exchange) {
+  return exchange->handlers.has_room(exchange->arg);
+}
+
+bool sync_transport_can_resume(const struct sync_transport *transport) {
+  const struct sync_exchange *exchange = transport->paused;
+  while (exchange && !has_room(exchange)) exchange = exchange->next_paused;
+  return exchange != NULL;
+}
+
+static void hold(struct sync_exchange *exchange) {
+  exchange->next_paused = exchange->transport->paused;
+  exchange->transport->paused = exchange;
 }
 
 /* Resuming hands over what curl kept, and that may pause the exchange again: so the list is taken first. */
@@ -229,38 +239,47 @@ void sync_transport_resume(struct sync_transport *transport) {
   transport->paused = NULL;
   while (exchange) {
     struct sync_exchange *next = exchange->next_paused;
-    exchange->paused = false;
-    curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    if (has_room(exchange))
+      curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    else
+      hold(exchange);
     exchange = next;
   }
 }
 
 /* ---- what curl calls --------------------------------------------------------------------------------------------- */
 
-static bool is_redirect(int status) {
-  return status >= 300 && status < 400;
-}
-
 static void take_head(struct sync_exchange *exchange) {
   long status = 0;
-  char *location = NULL;
   curl_off_t retry_after_s = 0;
   struct sync_response response = {.status = 0};
   curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
   if (status < 200) return; /* 100 Continue and its kin: the real head follows */
   curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_TYPE, (char **)&response.content_type);
   curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-  if (is_redirect((int)status)) curl_easy_getinfo(exchange->easy, CURLINFO_REDIRECT_URL, &location);
   response.status = (int)status;
-  response.location = location;
+  response.location = exchange->location;
   response.retry_after_ms = (int64_t)retry_after_s * 1000;
   exchange->answered = true;
   exchange->accepted = exchange->handlers.response(exchange->arg, &response);
 }
 
+/* libcurl tells a redirect's target only when the exchange is over, and only if it ended well. Without memory for the
+ * copy the target stays unknown. */
+static void take_location(struct sync_exchange *exchange, const char *line, size_t length) {
+  static const char name[] = "Location:";
+  if (length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) return;
+  sync_span value = {line + sizeof name - 1, length - (sizeof name - 1)};
+  while (value.length > 0 && *value.bytes == ' ') value.bytes++, value.length--;
+  while (value.length > 0 && (unsigned char)value.bytes[value.length - 1] <= ' ') value.length--;
+  sync_alloc_free(exchange->transport->alloc, exchange->location);
+  exchange->location = value.length > 0 ? sync_alloc_text(exchange->transport->alloc, value) : NULL;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct sync_exchange *exchange = arg;
   size_t length = size * count;
+  if (!exchange->answered) take_location(exchange, line, length);
   bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
   if (blank && !exchange->answered) take_head(exchange);
   return length;
@@ -271,13 +290,6 @@ static size_t keep_excerpt(struct sync_exchange *exchange, const char *bytes, si
   exchange->excerpt_length = length < EXCERPT_BYTES ? length : EXCERPT_BYTES;
   memcpy(exchange->excerpt, bytes, exchange->excerpt_length);
   return 0;
-}
-
-static size_t pause_exchange(struct sync_exchange *exchange) {
-  exchange->paused = true;
-  exchange->next_paused = exchange->transport->paused;
-  exchange->transport->paused = exchange;
-  return CURL_WRITEFUNC_PAUSE;
 }
 
 /* curl hands a chunk that was taken in part again from its start: `taken` bytes of it are skipped then. */
@@ -292,7 +304,8 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *arg) {
   if (took == length - skip) return length;
   if (took == SYNC_EXCHANGE_FAIL) return 0;
   exchange->taken = skip + took;
-  return pause_exchange(exchange);
+  hold(exchange);
+  return CURL_WRITEFUNC_PAUSE;
 }
 
 /* ---- one exchange ------------------------------------------------------------------------------------------------ */
@@ -312,6 +325,7 @@ void sync_exchange_free(struct sync_exchange *exchange) {
   sync_exchange_abort(exchange);
   curl_easy_cleanup(exchange->easy);
   curl_slist_free_all(exchange->headers);
+  sync_alloc_free(exchange->transport->alloc, exchange->location);
   sync_alloc_free(exchange->transport->alloc, exchange);
 }
 
@@ -447,6 +461,8 @@ sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_
   exchange->answered = exchange->accepted = false;
   exchange->taken = exchange->excerpt_length = 0;
   exchange->error[0] = '\0';
+  sync_alloc_free(exchange->transport->alloc, exchange->location);
+  exchange->location = NULL;
   curl_easy_reset(exchange->easy);
   set_behaviour(exchange->easy);
   set_request(exchange->easy, request);

@@ -25,9 +25,11 @@ struct sync_response {
 struct sync_exchange_handlers {
   /* The head has come. false: the body is not wanted, but its beginning comes with done(). */
   bool (*response)(void *arg, const struct sync_response *response);
-  /* Bytes of an accepted body: how many were taken. Fewer: the exchange is paused until sync_exchange_resume(), and the
-   * rest comes again. SYNC_EXCHANGE_FAIL ends the exchange. */
+  /* Bytes of an accepted body: how many were taken. Fewer: the exchange is paused, and the rest comes again when it is
+   * resumed. SYNC_EXCHANGE_FAIL ends the exchange. */
   size_t (*bytes)(void *arg, const char *bytes, size_t length);
+  /* Whether a paused exchange has room again. */
+  bool (*has_room)(void *arg);
   /* It is over. `code` SYNC_STREAM_ENDED: as HTTP wants it; otherwise `text` says what broke. `excerpt`: the first
    * bytes of a body that was not wanted. The exchange may be started again from here. */
   void (*done)(void *arg, sync_code code, const char *text, sync_span excerpt);
@@ -50,11 +52,11 @@ struct sync_transport *sync_transport_new(const sync_allocator *alloc, uv_loop_t
 /* Ends it; its exchanges have been freed before. Its uv handles are closing: run the loop until it is empty. */
 void sync_transport_free(struct sync_transport *transport);
 
-/* Resumes every paused exchange. */
+/* Resumes every paused exchange that has room. */
 void sync_transport_resume(struct sync_transport *transport);
 
-/* Whether any exchange is paused. */
-bool sync_transport_paused(const struct sync_transport *transport);
+/* Whether there is one. */
+bool sync_transport_can_resume(const struct sync_transport *transport);
 
 struct sync_exchange *sync_exchange_new(struct sync_transport *transport, const struct sync_exchange_handlers *handlers,
                                         void *arg);

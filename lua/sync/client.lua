@@ -95,7 +95,7 @@ local SIGNAL = {
 }
 
 local function signal_subscription(self)
-  return { delivered = 0, invoke = function(signal) SIGNAL[signal.kind](self, signal) end }
+  return { own = true, delivered = 0, invoke = function(signal) SIGNAL[signal.kind](self, signal) end }
 end
 
 -- ---- decode = function -------------------------------------------------------------------------------------------
@@ -113,16 +113,17 @@ local function decode_event(decode, event)
 end
 
 local function decoder_subscription(self)
-  return { delivered = 0, invoke = function(event)
+  return { own = true, delivered = 0, invoke = function(event)
     self.core:route() -- nobody gets it unless it can be decoded
     local ok, kept = pcall(decode_event, self.options.decode, event)
-    if not self.core then return end
+    if not self.core then return false end
     if not ok then
       self.decode_errors = self.decode_errors + 1
       tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", tostring(kept))))
-    elseif kept then
-      self.core:route(event.type, event.order_id)
+      return false
     end
+    if kept then self.core:route(event.type, event.order_id) end
+    return kept
   end }
 end
 
@@ -160,8 +161,8 @@ local function pull(self)
     event, sub = self.take(event, true)
     while sub do
       sub.delivered = sub.delivered + 1
-      sub.invoke(event)
-      if sub == self.subscriptions[SIGNALS] then event = nil end
+      local kept = sub.invoke(event)
+      if sub.own and not kept then event = nil end -- a signal, or an event that cannot be decoded
       event, sub = self.take(event, true)
     end
   end
@@ -218,13 +219,15 @@ end
 
 -- ---- handlers ----------------------------------------------------------------------------------------------------
 
--- Raises in the name of the caller's caller: what the user wrote is wrong there.
+-- These raise in the name of the method's caller: what the user wrote is wrong there.
 local function misuse(method, text, ...)
   error(("client:%s: " .. text):format(method, ...), 3)
 end
 
 local function check_function(method, fn)
-  if type(fn) ~= "function" then misuse(method, "expected a function, got a %s", type(fn)) end
+  if type(fn) ~= "function" then
+    error(("client:%s: expected a function, got a %s"):format(method, type(fn)), 3)
+  end
 end
 
 local function checked_filter(method, given)
@@ -283,7 +286,6 @@ function Client:on_stage_change(order_id, fn)
 end
 
 local function listen(self, name, fn)
-  check_function("on_" .. name, fn)
   self.listeners[name] = self.listeners[name] or {}
   return listeners.add(self.listeners[name], fn)
 end
@@ -292,6 +294,7 @@ end
 ---@param fn fun(state: string, previous: string)
 ---@return sync.Listener
 function Client:on_state(fn)
+  check_function("on_state", fn)
   return listen(self, "state", fn)
 end
 
@@ -299,6 +302,7 @@ end
 ---@param fn fun(health: table)
 ---@return sync.Listener
 function Client:on_health(fn)
+  check_function("on_health", fn)
   return listen(self, "health", fn)
 end
 
@@ -306,6 +310,7 @@ end
 ---@param fn fun(problem: table)
 ---@return sync.Listener
 function Client:on_error(fn)
+  check_function("on_error", fn)
   return listen(self, "error", fn)
 end
 
@@ -313,6 +318,7 @@ end
 ---@param fn fun(text: string)
 ---@return sync.Listener
 function Client:on_comment(fn)
+  check_function("on_comment", fn)
   local listener = listen(self, "comment", fn)
   self:want()
   return listener
@@ -325,7 +331,7 @@ function Client:want()
   if not self.core then return end
   local decodes = type(self.options.decode) == "function"
   if decodes and not self.subscriptions[DECODER] then self.subscriptions[DECODER] = decoder_subscription(self) end
-  self.core:want(self.pulls or decodes, self.listeners.comment ~= nil)
+  self.core:want(self.pulls or decodes, self.listeners.comment ~= nil, self.pulls)
 end
 
 -- Pulls until an order event comes out.
@@ -335,8 +341,8 @@ local function pull_order_event(self)
   return event
 end
 
---- The next order event; handlers that want it run first. Waits up to `timeout_ms` (nil: as long as it takes). Events are
---- kept for next() from its first call on.
+--- The next order event; handlers that want it run first. Waits up to `timeout_ms` (nil: as long as it takes). From the
+--- first call on, everything of this client waits for next(): steps serve the other clients only.
 ---@param timeout_ms? integer milliseconds
 ---@return sync.Event|nil, string|nil message, string|nil code TIMEOUT or CLOSED
 function Client:next(timeout_ms)
@@ -351,9 +357,7 @@ function Client:next(timeout_ms)
     if event then return event end
     local left = deadline and deadline - core.clock_ms()
     if left and left < 0 then return nil, "TIMEOUT: " .. core.codes.TIMEOUT.text, "TIMEOUT" end
-    self.busy = true -- the step serves the other clients
     local ok, message, code = loop.wait(left)
-    self.busy = false
     if not ok then return nil, message, code end
   end
   return closed()

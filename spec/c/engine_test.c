@@ -136,7 +136,7 @@ static void comments_come_to_those_who_want_them(void **state) {
   scene_open();
   scene_send(": unheard\n\nid: 1\ndata: {}\n\n");
   scene_await_event("1");
-  sync_client_want(scene.client, false, true);
+  sync_client_want(scene.client, SYNC_WANT_COMMENTS);
   scene_send(": heard\n");
   scene_await(SYNC_ITEM_COMMENT);
   check_span(sync_event_text(scene.item.event, SYNC_EVENT_RAW), " heard");
@@ -210,7 +210,7 @@ static void a_host_that_pulls_gets_every_event(void **state) {
   (void)state;
   scene_open();
   sync_client_unsubscribe(scene.client, 1);
-  sync_client_want(scene.client, true, false);
+  sync_client_want(scene.client, SYNC_WANT_EVERY_EVENT);
   scene_send("event: heartbeat\nid: 1\ndata: {}\n\n");
   scene_send_event(2);
   scene_await_event("2");

@@ -54,13 +54,15 @@ local function bind(path)
 end
 
 ---@param serve fun(peer: spec.support.Peer, head: string)
----@param path string|nil of a Unix socket; nil: TCP, any free port
+---@param options {path: string|nil, greeting: string|nil}|nil `path` of a Unix socket, otherwise TCP on any free port;
+---  `greeting`: bytes for whoever connects, before a request is read
 ---@return spec.support.Listener
-function listener.new(serve, path)
+function listener.new(serve, options)
+  local path = options and options.path
   local socket, port = bind(path)
   local self = setmetatable({
     socket = socket, port = port, url = port and ("http://127.0.0.1:%d"):format(port), path = path, serve = serve,
-    heads = {}, peers = {},
+    greeting = options and options.greeting, heads = {}, peers = {},
   }, Listener)
   assert(uv.listen(socket, 128, function() self:accept() end))
   return self
@@ -71,6 +73,7 @@ function Listener:accept()
   assert(uv.accept(self.socket, socket))
   local peer = setmetatable({ listener = self, socket = socket, received = "", is_gone = false }, Peer)
   self.peers[#self.peers + 1] = peer
+  if self.greeting then peer:write(self.greeting) end
   uv.read_start(socket, function(_, bytes)
     if not bytes then
       peer.is_gone = true

@@ -95,6 +95,23 @@ function world.await_servers(condition)
   while not condition() do uv.run("once") end
 end
 
+---A host that steps in a coroutine of its own: a handler's yield comes out of `resume`.
+---@return fun(value: any): any resume gives what a handler yielded, or "stepped"
+---@return thread
+function world.host()
+  local thread = coroutine.create(function()
+    while true do
+      assert(sync.step(0))
+      coroutine.yield("stepped")
+    end
+  end)
+  return function(value)
+    local ok, yielded = coroutine.resume(thread, value)
+    assert(ok, yielded)
+    return yielded
+  end, thread
+end
+
 ---One turn of luv's loop alone, without waiting.
 function world.turn_servers()
   uv.run("nowait")
@@ -128,11 +145,11 @@ end
 
 ---A server whose every byte the spec writes.
 ---@param serve fun(peer: spec.support.Peer, head: string) called with each request
----@param path string|nil of a Unix socket; nil: TCP
+---@param options {path: string|nil, greeting: string|nil}|nil see spec/support/listener.lua
 ---@return spec.support.Listener
-function world.listener(serve, path)
+function world.listener(serve, options)
   survive_broken_pipes()
-  return own(listener.new(serve, path))
+  return own(listener.new(serve, options))
 end
 
 ---A server that takes the request and never answers.

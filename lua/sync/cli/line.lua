@@ -91,7 +91,7 @@ end
 ---@param comment string
 ---@return table[] pieces
 function line.comment(comment)
-  return { time_piece(clock.wall_ms()), { ": " .. comment, style = "dim" } }
+  return { time_piece(clock.wall_ms()), { ":" .. comment, style = "dim" } }
 end
 
 return line

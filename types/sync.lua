@@ -1,0 +1,416 @@
+---@meta sync
+-- Types of `require "sync"` for editors (LuaCATS, as lua-language-server reads them). Not a module: nothing here runs.
+-- Point your editor at this folder: "Lua.workspace.library": ["path/to/ordersync/types"].
+-- luacheck: push ignore 212 241
+
+-- ---- values --------------------------------------------------------------------------------------------------------
+
+---@alias sync.Code
+---| "CLOSED" | "CONNECT_TIMEOUT" | "CONTENT_TYPE" | "CREDENTIALS" | "DNS" | "EVENT_DECODE" | "EVENT_JSON"
+---| "EVENT_TOO_LARGE" | "EXHAUSTED" | "FORKED" | "HANDLER" | "HEADER" | "HTTP_AUTH" | "HTTP_NO_CONTENT"
+---| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "NETWORK" | "NO_MEMORY" | "OPTION"
+---| "PROXY" | "REFUSED" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM" | "TIMEOUT" | "TLS" | "URL"
+
+---@alias sync.State "disconnected" | "connecting" | "connected" | "reconnecting" | "error" | "closed"
+---@alias sync.Status "healthy" | "connecting" | "error" | "disconnected"
+---@alias sync.Texts string | string[] a text, or a list of them; "*" is any
+
+---An event. `type` and `order_id` are there from the start, the rest is made when it is touched.
+---@class sync.Event
+---@field type string
+---@field order_id string?
+---@field data any what the decode mode makes of the message
+---@field previous_stage string?
+---@field new_stage string?
+---@field id string? last event ID when it was dispatched
+---@field timestamp string? as the server wrote it
+---@field received_at integer milliseconds since the epoch
+---@field seq integer 1 for the client's first
+---@field source "stream"
+---@field redelivered boolean
+---@field acknowledged boolean
+---@field raw string the message as it came
+local Event = {}
+
+---A copy with every field made and nothing hidden: for `pairs` and JSON encoders.
+---@return table
+function Event:plain() end
+
+---What went wrong. See docs/errors.md.
+---@class sync.Error
+---@field code sync.Code
+---@field message string
+---@field hint string what to do about it
+---@field retryable boolean
+---@field status integer? of HTTP
+---@field attempt integer? failures in a row
+---@field next_retry_at integer? milliseconds since the epoch; nil: no attempt is planned
+---@field event sync.Event? HANDLER: what the handler was called with
+
+---Which events are meant.
+---@class sync.Filter
+---@field order_id sync.Texts?
+---@field event_types sync.Texts?
+---@field since integer? `received_at` or later
+---@field limit integer? the latest so many
+---@field where (fun(event: sync.Event): boolean?)?
+
+---@class sync.Latency milliseconds from an event's arrival to its handler, sampled
+---@field p50 number
+---@field p99 number
+
+---How a client is. Durations in milliseconds, times in milliseconds since the epoch.
+---@class sync.Health
+---@field status sync.Status
+---@field state sync.State
+---@field is_connected boolean
+---@field is_connecting boolean
+---@field is_polling_fallback boolean
+---@field stale boolean
+---@field error sync.Error? the last since it was connected
+---@field handler_error sync.Error? the last of a handler
+---@field uptime_ms integer of the stream that is open
+---@field data_age_ms integer? since the last byte
+---@field idle_timeout_ms integer? in force
+---@field last_connected_at integer?
+---@field next_retry_at integer?
+---@field last_event_id string?
+---@field total_events integer
+---@field total_reconnects integer
+---@field latency_ms sync.Latency?
+
+---Counters since the client was made.
+---@class sync.Metrics
+---@field total_events integer? order events
+---@field total_connections integer?
+---@field total_reconnects integer?
+---@field total_bytes integer?
+---@field comments integer?
+---@field heartbeats integer?
+---@field parse_errors integer? EVENT_JSON
+---@field too_large integer? EVENT_TOO_LARGE
+---@field failures integer? of connects and streams
+---@field pauses integer? times the socket was paused: back-pressure or budget
+---@field queue_depth integer? now
+---@field queue_peak integer?
+---@field connected_ms integer? in all
+---@field uptime_ms integer of the stream that is open
+---@field handler_errors integer
+---@field decode_errors integer
+---@field event_counts table<string, integer> by type
+
+-- ---- options -------------------------------------------------------------------------------------------------------
+
+---@class sync.Options.Tls
+---@field ca_file string?
+---@field cert_file string?
+---@field key_file string?
+---@field pinned_public_key string?
+---@field insecure_skip_verify boolean?
+
+---@class sync.Options.Fields names in the wire's JSON
+---@field type string?
+---@field order_id string?
+---@field timestamp string?
+---@field data string?
+
+---@class sync.Decoded
+---@field type string?
+---@field order_id string?
+---@field timestamp string?
+---@field data any
+
+---Options of `sync.connect` and `client:configure`. See docs/options.md.
+---@class sync.Options
+---@field url string? required by `sync.connect`
+---@field order_id string?
+---@field event_types string | string[] | nil
+---@field last_event_id string?
+---@field mode "auto" | "stream" | "off" | nil
+---@field auto_connect boolean?
+---@field auto_reconnect boolean?
+---@field max_reconnect_attempts integer?
+---@field reconnect_delay_ms integer?
+---@field max_reconnect_delay_ms integer?
+---@field stable_after_ms integer?
+---@field stream_retry_interval_ms integer?
+---@field on_exhausted "probe" | "stop" | nil
+---@field heartbeat_interval_ms integer?
+---@field idle_timeout_ms "auto" | integer | nil
+---@field connect_timeout_ms integer?
+---@field event_history_limit integer?
+---@field max_event_bytes integer?
+---@field queue_limit integer?
+---@field headers table<string, string | number> | (fun(): table<string, string | number>?) | nil
+---@field token string | (fun(): string?) | nil
+---@field method string?
+---@field body string?
+---@field proxy string?
+---@field unix_socket string?
+---@field http_version "1.1" | "2" | nil
+---@field accept_encoding string?
+---@field decode "order" | "json" | "none" | (fun(text: string, event: sync.Event): sync.Decoded?) | nil
+---@field fields sync.Options.Fields?
+---@field tls sync.Options.Tls?
+---@field profile "development" | "production" | nil
+---@field log (fun(level: "info" | "warn" | "error", message: string, fields: table))?
+
+-- ---- handlers ------------------------------------------------------------------------------------------------------
+
+---What subscribing gives. Calling it cancels it.
+---@class sync.Subscription
+---@field delivered integer how many events it got
+---@overload fun()
+local Subscription = {}
+
+---Ends it. Safe anywhere, its own handler included; again does nothing.
+function Subscription:cancel() end
+
+---The events of the history that it is for, oldest first.
+---@return sync.Event[]
+function Subscription:events() end
+
+---@return sync.Event?
+function Subscription:latest() end
+
+---What listening to states, health, errors and comments gives. Calling it cancels it.
+---@class sync.Listener
+---@overload fun()
+local Listener = {}
+
+---Ends it. Safe anywhere, its own function included; again does nothing.
+function Listener:cancel() end
+
+-- ---- client --------------------------------------------------------------------------------------------------------
+
+---@class sync.Client
+local Client = {}
+
+---Calls `fn` for every order event, or for those that `filter` means.
+---@param fn fun(event: sync.Event)
+---@param filter sync.Filter?
+---@return sync.Subscription?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:subscribe(fn, filter) end
+
+---Calls `fn` for every event of an order, or of several.
+---@param order_id sync.Texts
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_order(order_id, fn) end
+
+---Calls `fn` for every event of a type, or of several. `connected` and `heartbeat` are heard only this way.
+---@param event_type sync.Texts
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_event(event_type, fn) end
+
+---Calls `fn` when an order, or one of several, changes its stage.
+---@param order_id sync.Texts
+---@param fn fun(event: sync.Event, previous: string?, new: string?)
+---@return sync.Subscription?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_stage_change(order_id, fn) end
+
+---@param fn fun(state: sync.State, previous: sync.State)
+---@return sync.Listener
+function Client:on_state(fn) end
+
+---Calls `fn` at every change of the state.
+---@param fn fun(health: sync.Health)
+---@return sync.Listener
+function Client:on_health(fn) end
+
+---@param fn fun(problem: sync.Error)
+---@return sync.Listener
+function Client:on_error(fn) end
+
+---@param fn fun(text: string)
+---@return sync.Listener
+function Client:on_comment(fn) end
+
+---The next order event; handlers that want it run first.
+---@param timeout_ms integer? nil: as long as it takes
+---@return sync.Event?
+---@return string? message
+---@return sync.Code? code TIMEOUT, CLOSED
+function Client:next(timeout_ms) end
+
+---`for event in client:stream() do`: every order event, until the client is closed.
+---@return fun(): sync.Event?
+function Client:stream() end
+
+---How it is, now; no I/O.
+---@return sync.Health
+function Client:health() end
+
+---@return sync.Metrics
+function Client:metrics() end
+
+---The latest events, oldest first; `event_history_limit` of them are kept.
+---@param filter sync.Filter?
+---@return sync.Event[]
+function Client:events(filter) end
+
+---@param filter sync.Filter?
+---@return sync.Event?
+function Client:latest(filter) end
+
+---Opens the stream if it is neither open nor opening; with options, configures it first.
+---@param options sync.Options?
+---@return true?
+---@return string? message
+---@return sync.Code? code
+function Client:connect(options) end
+
+---Drops the stream and stays away until connect(); subscriptions and history stay.
+---@return true?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:disconnect() end
+
+---Opens the stream anew at once: a wait, or having given up, is skipped.
+---@return true?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:reconnect() end
+
+---Changes options. What changes the request reconnects an open stream.
+---@param options sync.Options
+---@return true?
+---@return string? message
+---@return sync.Code? code URL, OPTION, HEADER, CLOSED
+function Client:configure(options) end
+
+---Ends the client at once; again does nothing.
+---@return true
+function Client:close() end
+
+-- ---- module --------------------------------------------------------------------------------------------------------
+
+---@class sync
+---@field _VERSION string "ordersync MAJOR.MINOR.PATCH"
+---@field null lightuserdata JSON null: NULL, equal to cjson.null and ngx.null
+---@field codes table<sync.Code, {text: string, hint: string, retryable: boolean}>
+local sync = {}
+
+---Makes a client; the connection is made while the loop runs. The first open client is the default one.
+---@param options sync.Options | string options, or just the url
+---@return sync.Client?
+---@return string? message
+---@return sync.Code? code URL, OPTION, HEADER, NO_MEMORY, FORKED
+function sync.connect(options) end
+
+---Steps until every client is closed, or sync.stop().
+---@return true?
+---@return string? message
+---@return sync.Code? code FORKED
+function sync.run() end
+
+---Ends sync.run() after the handler under way.
+function sync.stop() end
+
+---Does what is due, waiting up to `timeout_ms` for something to do, and runs handlers.
+---@param timeout_ms integer? default 0
+---@param budget_ms number? bounds the time spent on what arrives, handlers included
+---@return true?
+---@return string? message
+---@return sync.Code? code FORKED
+function sync.step(timeout_ms, budget_ms) end
+
+---One descriptor to wait on: readable means, call sync.step(0).
+---@return integer
+function sync.fd() end
+
+---How long the loop may be left alone: 0 when something is ready, -1 when only the descriptor matters.
+---@return integer
+function sync.timeout_ms() end
+
+-- Methods of the default client, as functions. They raise when no client is open.
+
+---@param fn fun(event: sync.Event)
+---@param filter sync.Filter?
+---@return sync.Subscription
+function sync.subscribe(fn, filter) end
+
+---@param order_id sync.Texts
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription
+function sync.on_order(order_id, fn) end
+
+---@param event_type sync.Texts
+---@param fn fun(event: sync.Event)
+---@return sync.Subscription
+function sync.on_event(event_type, fn) end
+
+---@param order_id sync.Texts
+---@param fn fun(event: sync.Event, previous: string?, new: string?)
+---@return sync.Subscription
+function sync.on_stage_change(order_id, fn) end
+
+---@param fn fun(state: sync.State, previous: sync.State)
+---@return sync.Listener
+function sync.on_state(fn) end
+
+---@param fn fun(health: sync.Health)
+---@return sync.Listener
+function sync.on_health(fn) end
+
+---@param fn fun(problem: sync.Error)
+---@return sync.Listener
+function sync.on_error(fn) end
+
+---@param fn fun(text: string)
+---@return sync.Listener
+function sync.on_comment(fn) end
+
+---@param timeout_ms integer?
+---@return sync.Event?
+---@return string?
+---@return sync.Code?
+function sync.next(timeout_ms) end
+
+---@return fun(): sync.Event?
+function sync.stream() end
+
+---@return sync.Health
+function sync.health() end
+
+---@return sync.Metrics
+function sync.metrics() end
+
+---@param filter sync.Filter?
+---@return sync.Event[]
+function sync.events(filter) end
+
+---@param filter sync.Filter?
+---@return sync.Event?
+function sync.latest(filter) end
+
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.reconnect() end
+
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.disconnect() end
+
+---@param options sync.Options
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.configure(options) end
+
+---@return true
+function sync.close() end
+
+-- luacheck: pop
+return sync
