@@ -12,10 +12,32 @@
 
 /* ---- timer ------------------------------------------------------------------------------------------------------- */
 
+static void on_timer(uv_timer_t *timer);
+
+/* libuv runs timers before it reads: a host that was away for longer than the idle timeout has bytes waiting. So an
+ * open stream is judged one turn later; 0 ms would be the same turn. A paused stream is silent because we are. */
+static bool look_again(sync_client *client) {
+  if (client->connection.phase != SYNC_PHASE_OPEN) return false;
+  if (sync_exchange_is_paused(client->exchange))
+    sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
+  client->looking_again = !client->looking_again;
+  if (client->looking_again) uv_timer_start(&client->timer, on_timer, 1, 0);
+  return client->looking_again;
+}
+
+/* A response that is no event stream waits for the first bytes of its body, but not for ever. */
+static bool give_up_excerpt(sync_client *client) {
+  if (!client->ending || client->connection.phase != SYNC_PHASE_OPENING) return false;
+  sync_exchange_abort(client->exchange);
+  sync_client_end(client, &client->failure);
+  return true;
+}
+
 static void on_timer(uv_timer_t *timer) {
   sync_client *client = timer->data;
   struct sync_actions actions = {.count = 0};
   client->armed_ms = -1;
+  if (look_again(client) || give_up_excerpt(client)) return;
   sync_connection_tick(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
 }
@@ -58,7 +80,9 @@ void sync_client_tell_failure(sync_client *client, const sync_failure *failure) 
 /* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
 static sync_span resume_id(const sync_client *client) {
   if (!client->starved) return sync_sse_last_id(&client->sse);
-  return client->latest ? sync_event_text(client->latest, SYNC_EVENT_ID) : (sync_span){NULL, 0};
+  if (client->latest) return sync_event_text(client->latest, SYNC_EVENT_ID);
+  const char *first = client->options.last_event_id;
+  return (sync_span){first, first ? strlen(first) : 0};
 }
 
 static sync_code open_exchange(sync_client *client) {
@@ -77,12 +101,23 @@ static sync_code open_exchange(sync_client *client) {
 }
 
 static void carry_out_open(sync_client *client) {
+  sync_failure failure;
   sync_code code = open_exchange(client);
   if (code == SYNC_OK) return;
+  sync_failure_set(&failure, code, "the request could not be made: %s", sync_code_text(code));
+  sync_client_end(client, &failure);
+}
+
+/* A question that is lost would be waited for without end. */
+static void carry_out_ask(sync_client *client) {
+  if (sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_ASK})) {
+    sync_client_mark_ready(client);
+    return;
+  }
   sync_failure failure;
   struct sync_actions actions = {.count = 0};
-  sync_failure_set(&failure, code, "the request could not be made: %s", sync_code_text(code));
-  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &failure, 0, &actions);
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for headers");
+  sync_connection_refused(&client->connection, sync_loop_now_ms(client->loop), &failure, &actions);
   sync_client_carry_out(client, &actions);
 }
 
@@ -100,14 +135,14 @@ static void carry_out_state(sync_client *client, sync_state from, sync_state to)
 }
 
 /* A time of the connection's clock as hosts want it; negative: none. */
-static int64_t wall_time_ms(const sync_client *client, int64_t at_ms) {
-  return at_ms < 0 ? 0 : sync_loop_wall_ms() + at_ms - sync_loop_now_ms(client->loop);
+static int64_t wall_time_ms(int64_t at_ms) {
+  return at_ms < 0 ? 0 : sync_loop_wall_ms() + at_ms - sync_loop_clock_ms();
 }
 
 static void carry_out_failure(sync_client *client, const sync_failure *failure) {
   client->counters.totals.failures++;
   client->failure = *failure;
-  client->failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
+  client->failure.next_retry_at_ms = wall_time_ms(failure->next_retry_at_ms);
   sync_client_tell_failure(client, &client->failure);
 }
 
@@ -115,7 +150,7 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
   for (int i = 0; i < actions->count; i++) {
     const struct sync_action *action = &actions->list[i];
     switch (action->kind) {
-    case SYNC_ACTION_ASK: sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_ASK}); break;
+    case SYNC_ACTION_ASK: carry_out_ask(client); break;
     case SYNC_ACTION_OPEN: carry_out_open(client); break;
     case SYNC_ACTION_ABORT: sync_exchange_abort(client->exchange); break;
     case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
@@ -123,6 +158,14 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
     }
   }
   sync_client_set_timer(client);
+}
+
+void sync_client_end(sync_client *client, const sync_failure *failure) {
+  const sync_failure copy = *failure; /* it may be the client's own, which is about to change */
+  struct sync_actions actions = {.count = 0};
+  client->ending = false;
+  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &copy, client->retry_after_ms, &actions);
+  sync_client_carry_out(client, &actions);
 }
 
 /* ---- made and ended ---------------------------------------------------------------------------------------------- */
@@ -344,7 +387,10 @@ sync_code sync_client_configure(sync_client *client, const sync_options *options
   client->queue.limit = copy.queue_limit;
   client->sse.max_event_bytes = copy.max_event_bytes;
   sync_event_names_init(&client->names, &client->options);
-  return reopen ? sync_client_reconnect(client) : SYNC_OK;
+  if (reopen) return sync_client_reconnect(client);
+  const struct sync_actions none = {.count = 0};
+  sync_connection_reconsider(&client->connection);
+  return follow(client, &none);
 }
 
 sync_state sync_client_state(const sync_client *client) {
@@ -378,6 +424,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
   if (!sync_queue_pop(&client->queue, current)) {
     *current = (struct sync_entry){.kind = SYNC_ITEM_ASK};
     sync_link_remove(&client->ready_link);
+    if (sync_link_alone(&client->loop->ready)) sync_loop_settle(client->loop);
     return false;
   }
   *item = (sync_item){.kind = current->kind};
@@ -398,7 +445,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
 }
 
 uint64_t sync_client_subscribe(sync_client *client, const sync_filter *filter) {
-  return sync_interest_add(&client->interest, filter);
+  return sync_loop_ours(client->loop) ? sync_interest_add(&client->interest, filter) : 0;
 }
 
 void sync_client_unsubscribe(sync_client *client, uint64_t subscription) {

@@ -45,6 +45,7 @@ struct sync_client {
 
   sync_failure failure; /* the last one; `ending`: why we are ending the exchange ourselves */
   bool ending;
+  bool looking_again; /* the watchdog's deadline has come: bytes that came before it are read first */
   int64_t retry_after_ms;
   bool starved;               /* the parser is ahead of `latest` */
   int64_t chunk_at_ms;        /* wall clock of the bytes being read */
@@ -61,6 +62,9 @@ extern const struct sync_exchange_handlers sync_intake_handlers;
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */
 void sync_client_carry_out(sync_client *client, const struct sync_actions *actions);
+
+/* The exchange is over, or was never begun: what follows is the connection's to say. */
+void sync_client_end(sync_client *client, const sync_failure *failure);
 
 /* Sets the timer if the connection's deadline has changed. */
 void sync_client_set_timer(sync_client *client);

@@ -75,21 +75,22 @@ static int64_t delay_ms(struct sync_connection *connection, int64_t retry_after_
   };
   uint64_t random = connection->random(connection->random_arg);
   if (exhausted(connection)) { /* probing: spread over a fifth, so that probes of many terminals drift apart */
-    uint64_t fifth = (uint64_t)config->stream_retry_interval_ms / 5;
-    return config->stream_retry_interval_ms + (int64_t)(random % (fifth + 1));
+    int64_t least_ms = config->stream_retry_interval_ms;
+    if (least_ms < backoff.floor_ms) least_ms = backoff.floor_ms;
+    return least_ms + (int64_t)(random % ((uint64_t)least_ms / 5 + 1));
   }
   return sync_backoff_delay_ms(&backoff, connection->backoff_step, random);
 }
 
-/* What the stream that just ended says about the next attempts. */
-static void take_stock(struct sync_connection *connection, int64_t now_ms) {
+/* What the attempt or the stream that just ended says about the next ones. true: it was useless, and the wait after the
+ * next such one will be longer. A short stream that brought an event leaves the backoff where it is. */
+static bool take_stock(struct sync_connection *connection, int64_t now_ms) {
   if (connection->phase != SYNC_PHASE_OPEN) {
     connection->failures++;
-  } else if (now_ms - connection->opened_at_ms >= connection->config.stable_after_ms) {
-    connection->backoff_step = 0;
-    return;
+    return true;
   }
-  if (connection->phase != SYNC_PHASE_OPEN || !connection->productive) connection->backoff_step++;
+  if (now_ms - connection->opened_at_ms >= connection->config.stable_after_ms) connection->backoff_step = 0;
+  return !connection->productive;
 }
 
 static void tell_failure(const struct sync_connection *connection, const sync_failure *failure, int64_t retry_at_ms,
@@ -123,8 +124,7 @@ static void wait_and_retry(struct sync_connection *connection, int64_t now_ms, c
 /* An attempt or a stream is over: now back off, probe, or give up. */
 static void lose(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                  int64_t retry_after_ms, struct sync_actions *actions) {
-  int failures_before = connection->failures;
-  take_stock(connection, now_ms);
+  bool useless = take_stock(connection, now_ms);
   connection->lost_before = true;
   bool spent = exhausted(connection);
   bool retry =
@@ -133,8 +133,9 @@ static void lose(struct sync_connection *connection, int64_t now_ms, const sync_
     wait_and_retry(connection, now_ms, failure, retry_after_ms, actions);
   else
     give_up(connection, failure, actions);
-  bool just_spent = spent && failures_before < connection->config.max_reconnect_attempts;
-  if (just_spent && failure->retryable) tell_exhausted(connection, connection->deadline_ms, actions);
+  if (useless) connection->backoff_step++;
+  if (spent && failure->retryable && connection->state != SYNC_ERROR)
+    tell_exhausted(connection, connection->deadline_ms, actions);
   set_state(connection, retry && !spent ? SYNC_RECONNECTING : SYNC_ERROR, actions);
 }
 
@@ -245,12 +246,13 @@ void sync_connection_event(struct sync_connection *connection) {
   connection->productive = true;
 }
 
-/* Keeps the longest period, and lets it shrink slowly: one late heartbeat must not look like a new rhythm, nor must a
- * quick pair of comments. */
+/* Keeps the longest period, and lets it shrink slowly, from what the server promises: one late heartbeat must not look
+ * like a new rhythm, nor must a quick pair of comments. */
 void sync_connection_keepalive(struct sync_connection *connection, int64_t now_ms) {
   int64_t period = now_ms - connection->keepalive_at_ms;
   if (connection->keepalive_at_ms > 0) {
-    int64_t faded = connection->learned_ms - connection->learned_ms / 8;
+    int64_t known = connection->learned_ms > 0 ? connection->learned_ms : connection->config.heartbeat_interval_ms;
+    int64_t faded = known - known / 8;
     connection->learned_ms = period > faded ? period : faded;
   }
   connection->keepalive_at_ms = now_ms;
@@ -271,6 +273,11 @@ int64_t sync_connection_idle_timeout_ms(const struct sync_connection *connection
   return timeout < IDLE_MOST_MS ? timeout : IDLE_MOST_MS;
 }
 
+void sync_connection_reconsider(struct sync_connection *connection) {
+  if (connection->phase == SYNC_PHASE_OPEN)
+    connection->deadline_ms = connection->heard_at_ms + sync_connection_idle_timeout_ms(connection);
+}
+
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 int64_t sync_connection_deadline_ms(const struct sync_connection *connection) {
@@ -289,6 +296,7 @@ static void check_silence(struct sync_connection *connection, int64_t now_ms, st
   sync_failure_set(&failure, SYNC_IDLE_TIMEOUT, "nothing was heard for %lld ms (idle_timeout_ms is %lld)",
                    (long long)silence_ms, (long long)timeout_ms);
   act(actions, SYNC_ACTION_ABORT);
+  connection->learned_ms = 0; /* what was learned may have been wrong: back to what the server promises */
   sync_connection_ended(connection, now_ms, &failure, 0, actions);
 }
 

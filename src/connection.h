@@ -107,6 +107,9 @@ void sync_connection_retry(struct sync_connection *connection, int64_t retry_ms)
 void sync_connection_ended(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                            int64_t retry_after_ms, struct sync_actions *actions);
 
+/* The configuration has changed: the watchdog of an open stream is set anew. */
+void sync_connection_reconsider(struct sync_connection *connection);
+
 /* When to call tick at the latest; -1: never. */
 int64_t sync_connection_deadline_ms(const struct sync_connection *connection);
 void sync_connection_tick(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions);

@@ -185,7 +185,7 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   size_t consumed = 0;
   sink.arg = client;
   sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
-  if (!sync_queue_full(&client->queue) && !sync_loop_spent(client->loop)) {
+  if (!client->starved && !sync_queue_full(&client->queue) && !sync_loop_spent(client->loop)) {
     client->chunk_at_ms = sync_loop_wall_ms();
     if (sync_sse_feed(&client->sse, bytes, length, &sink, &consumed) != SYNC_OK) client->starved = true;
   }
@@ -222,10 +222,7 @@ static sync_failure ending_of(sync_client *client, sync_code code, const char *t
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   sync_client *client = arg;
   sync_failure failure = ending_of(client, code, text, excerpt);
-  struct sync_actions actions = {.count = 0};
-  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &failure, client->retry_after_ms,
-                        &actions);
-  sync_client_carry_out(client, &actions);
+  sync_client_end(client, &failure);
 }
 
 const struct sync_exchange_handlers sync_intake_handlers = {on_response, on_bytes, has_room, on_done};

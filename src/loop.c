@@ -123,6 +123,7 @@ static void open_timer_fd(sync_loop *loop) {
   uv_poll_init(&loop->uv, &loop->timer_poll, loop->timer_fd);
   loop->timer_poll.data = loop;
   uv_poll_start(&loop->timer_poll, UV_READABLE, on_timer_fd);
+  uv_run(&loop->uv, UV_RUN_NOWAIT); /* only a turn enters it into the descriptor, and without a reference none would */
   uv_unref((uv_handle_t *)&loop->timer_poll);
 }
 
@@ -224,7 +225,9 @@ static void wait_for_items(sync_loop *loop, int timeout_ms) {
 
 sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   if (!sync_loop_ours(loop)) return SYNC_FORKED;
-  loop->spent_at_us = budget_us > 0 ? sync_loop_clock_us() + budget_us : 0;
+  loop->budget_us = budget_us > 0 ? budget_us : 0;
+  loop->spent_at_us = 0;
+  uv_update_time(&loop->uv); /* the host may have been away: what resumes now is heard now */
   sync_transport_resume(loop->transport);
   bool wait = timeout_ms != 0 && !has_work(loop);
   if (wait && timeout_ms < 0 && !uv_loop_alive(&loop->uv)) return SYNC_CLOSED;
@@ -236,8 +239,13 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   return SYNC_OK;
 }
 
-bool sync_loop_spent(const sync_loop *loop) {
-  return loop->spent_at_us != 0 && sync_loop_clock_us() >= loop->spent_at_us;
+/* The time of waiting is not spent on anything: the first look starts the clock, so that every step gets something
+ * done. */
+bool sync_loop_spent(sync_loop *loop) {
+  if (loop->budget_us == 0) return false;
+  int64_t now_us = sync_loop_clock_us();
+  if (loop->spent_at_us == 0) loop->spent_at_us = now_us + loop->budget_us;
+  return now_us >= loop->spent_at_us;
 }
 
 sync_client *sync_loop_ready(sync_loop *loop) {

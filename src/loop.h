@@ -23,7 +23,8 @@ struct sync_loop {
   struct sync_link clients; /* head of the ring of all clients */
   struct sync_link ready;   /* head of the ring of those with items */
   uint64_t arrivals;        /* items so far, of clients that are pulled from as well */
-  int64_t spent_at_us;      /* when the step's budget is used up; 0: no bound */
+  int64_t budget_us;        /* of the step; 0: no bound */
+  int64_t spent_at_us;      /* when it is used up; 0: nothing has been done yet in this step */
   uint64_t random;
   unsigned forks; /* of the process when the loop was made */
   uv_loop_t uv;

@@ -195,7 +195,6 @@ static void set_flag(lua_State *L, const char *name, bool value) {
 
 static void push_failure_table(lua_State *L, const sync_failure *failure) {
   lua_createtable(L, 0, 8);
-  set_text(L, "kind", "error");
   set_text(L, "code", sync_code_name(failure->code));
   set_text(L, "message", failure->message);
   set_text(L, "hint", sync_code_hint(failure->code));
@@ -208,6 +207,7 @@ static void push_failure_table(lua_State *L, const sync_failure *failure) {
 static void push_signal(lua_State *L, const sync_item *item) {
   if (item->kind == SYNC_ITEM_ERROR) {
     push_failure_table(L, item->failure);
+    set_text(L, "kind", "error");
     return;
   }
   lua_createtable(L, 0, 3);

@@ -7,25 +7,27 @@
 
 /* ---- the tables -------------------------------------------------------------------------------------------------- */
 
-/* Texts; all but the field names are part of what the server is asked. */
-static const size_t texts[] = {
-    offsetof(sync_options, url),
-    offsetof(sync_options, order_id),
-    offsetof(sync_options, event_types),
-    offsetof(sync_options, last_event_id),
-    offsetof(sync_options, method),
-    offsetof(sync_options, accept_encoding),
-    offsetof(sync_options, http_version),
-    offsetof(sync_options, proxy),
-    offsetof(sync_options, unix_socket),
-    offsetof(sync_options, ca_file),
-    offsetof(sync_options, cert_file),
-    offsetof(sync_options, key_file),
-    offsetof(sync_options, pinned_public_key),
-    offsetof(sync_options, field_type),
-    offsetof(sync_options, field_order_id),
-    offsetof(sync_options, field_timestamp),
-    offsetof(sync_options, field_data),
+static const struct {
+  size_t offset;
+  bool asked; /* part of what the server is asked, or of how it is reached */
+} texts[] = {
+    {offsetof(sync_options, url), true},
+    {offsetof(sync_options, order_id), true},
+    {offsetof(sync_options, event_types), true},
+    {offsetof(sync_options, last_event_id), true},
+    {offsetof(sync_options, method), true},
+    {offsetof(sync_options, accept_encoding), true},
+    {offsetof(sync_options, http_version), true},
+    {offsetof(sync_options, proxy), true},
+    {offsetof(sync_options, unix_socket), true},
+    {offsetof(sync_options, ca_file), true},
+    {offsetof(sync_options, cert_file), true},
+    {offsetof(sync_options, key_file), true},
+    {offsetof(sync_options, pinned_public_key), true},
+    {offsetof(sync_options, field_type), false},
+    {offsetof(sync_options, field_order_id), false},
+    {offsetof(sync_options, field_timestamp), false},
+    {offsetof(sync_options, field_data), false},
 };
 
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
@@ -202,7 +204,7 @@ sync_header *sync_headers_copy(const sync_allocator *alloc, const sync_header *h
 
 static void forget_pointers(sync_options *options) {
   const char *none = NULL;
-  for (size_t i = 0; i < TEXT_COUNT; i++) memcpy((char *)options + texts[i], &none, sizeof none);
+  for (size_t i = 0; i < TEXT_COUNT; i++) memcpy((char *)options + texts[i].offset, &none, sizeof none);
   options->body = (sync_span){NULL, 0};
   options->headers = NULL;
 }
@@ -219,7 +221,7 @@ bool sync_options_copy(const sync_allocator *alloc, sync_options *to, const sync
   *to = *from;
   forget_pointers(to);
   for (size_t i = 0; i < TEXT_COUNT; i++)
-    if (!copy_text(alloc, to, from, texts[i])) goto fail;
+    if (!copy_text(alloc, to, from, texts[i].offset)) goto fail;
   if (from->body.length) {
     to->body.bytes = sync_alloc_text(alloc, from->body);
     if (!to->body.bytes) goto fail;
@@ -242,7 +244,7 @@ static void free_const(const sync_allocator *alloc, const void *block) {
 }
 
 void sync_options_fini(const sync_allocator *alloc, sync_options *options) {
-  for (size_t i = 0; i < TEXT_COUNT; i++) free_const(alloc, *text_at(options, texts[i]));
+  for (size_t i = 0; i < TEXT_COUNT; i++) free_const(alloc, *text_at(options, texts[i].offset));
   free_const(alloc, options->body.bytes);
   free_const(alloc, options->headers);
   forget_pointers(options);
@@ -268,7 +270,7 @@ static bool same_headers(const sync_options *a, const sync_options *b) {
 
 bool sync_options_same_request(const sync_options *a, const sync_options *b) {
   for (size_t i = 0; i < TEXT_COUNT; i++)
-    if (!same_text(*text_at(a, texts[i]), *text_at(b, texts[i]))) return false;
+    if (texts[i].asked && !same_text(*text_at(a, texts[i].offset), *text_at(b, texts[i].offset))) return false;
   return same_span(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
          a->ask_headers == b->ask_headers;
 }

@@ -107,7 +107,7 @@ int sync_loop_timeout_ms(sync_loop *loop);
 sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us);
 
 /* Whether the budget of the last step is used up: the host's drain counts against it too. */
-bool sync_loop_spent(const sync_loop *loop);
+bool sync_loop_spent(sync_loop *loop);
 
 /* Milliseconds of a clock that never goes back. */
 int64_t sync_loop_clock_ms(void);

@@ -42,6 +42,8 @@ struct sync_exchange {
   bool running;
   bool answered; /* the head has come */
   bool accepted;
+  bool paused; /* is on the transport's list */
+  bool broken; /* cannot be watched for want of memory: is on that list to be ended */
   struct sync_exchange *next_paused;
   size_t taken;   /* of the bytes that curl will hand again after a pause */
   char *location; /* of a redirect; NULL: none */
@@ -85,6 +87,7 @@ static void unlink_paused(struct sync_exchange *exchange) {
   struct sync_exchange **link = &exchange->transport->paused;
   while (*link && *link != exchange) link = &(*link)->next_paused;
   if (*link) *link = exchange->next_paused;
+  exchange->paused = false;
 }
 
 void sync_exchange_abort(struct sync_exchange *exchange) {
@@ -166,8 +169,23 @@ static void watch_end(struct sync_transport *transport, curl_socket_t socket, st
   uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
 }
 
+static void hold(struct sync_exchange *exchange) {
+  if (exchange->paused) return;
+  exchange->paused = true;
+  exchange->next_paused = exchange->transport->paused;
+  exchange->transport->paused = exchange;
+}
+
+/* An error told to curl here would be the end of all exchanges, so only this one is ended, outside curl. */
+static int break_exchange(CURL *easy) {
+  struct sync_exchange *exchange = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
+  exchange->broken = true;
+  hold(exchange);
+  return 0;
+}
+
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg) {
-  (void)easy;
   struct sync_transport *transport = arg;
   struct watch *watch = socket_arg;
   if (what == CURL_POLL_REMOVE) {
@@ -175,9 +193,9 @@ static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, v
     return 0;
   }
   if (!watch) watch = watch_new(transport, socket);
-  if (!watch) return -1;
+  if (!watch) return break_exchange(easy);
   int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-  return uv_poll_start(&watch->poll, events, on_poll);
+  return uv_poll_start(&watch->poll, events, on_poll) == 0 ? 0 : break_exchange(easy);
 }
 
 /* ---- transport --------------------------------------------------------------------------------------------------- */
@@ -218,29 +236,31 @@ void sync_transport_free(struct sync_transport *transport) {
   uv_close((uv_handle_t *)&transport->timer, on_timer_closed);
 }
 
-static bool has_room(const struct sync_exchange *exchange) {
-  return exchange->handlers.has_room(exchange->arg);
+static bool can_go_on(const struct sync_exchange *exchange) {
+  return exchange->broken || exchange->handlers.has_room(exchange->arg);
 }
 
 bool sync_transport_can_resume(const struct sync_transport *transport) {
   const struct sync_exchange *exchange = transport->paused;
-  while (exchange && !has_room(exchange)) exchange = exchange->next_paused;
+  while (exchange && !can_go_on(exchange)) exchange = exchange->next_paused;
   return exchange != NULL;
 }
 
-static void hold(struct sync_exchange *exchange) {
-  exchange->next_paused = exchange->transport->paused;
-  exchange->transport->paused = exchange;
+static void go_on(struct sync_exchange *exchange) {
+  CURLcode result = exchange->broken ? CURLE_OUT_OF_MEMORY : curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+  if (result != CURLE_OK) finish(exchange, result);
 }
 
-/* Resuming hands over what curl kept, and that may pause the exchange again: so the list is taken first. */
+/* Resuming hands over what curl kept, and that may pause the exchange again; ending one lets the client start anew. So
+ * the list is taken first. */
 void sync_transport_resume(struct sync_transport *transport) {
   struct sync_exchange *exchange = transport->paused;
   transport->paused = NULL;
   while (exchange) {
     struct sync_exchange *next = exchange->next_paused;
-    if (has_room(exchange))
-      curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    exchange->paused = false;
+    if (can_go_on(exchange))
+      go_on(exchange);
     else
       hold(exchange);
     exchange = next;
@@ -318,6 +338,10 @@ struct sync_exchange *sync_exchange_new(struct sync_transport *transport, const 
   exchange->handlers = *handlers;
   exchange->arg = arg;
   return exchange;
+}
+
+bool sync_exchange_is_paused(const struct sync_exchange *exchange) {
+  return exchange->paused;
 }
 
 void sync_exchange_free(struct sync_exchange *exchange) {
@@ -458,7 +482,7 @@ sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_
   sync_exchange_abort(exchange);
   if (!exchange->easy) exchange->easy = curl_easy_init();
   if (!exchange->easy || !make_headers(exchange, request)) return SYNC_NO_MEMORY;
-  exchange->answered = exchange->accepted = false;
+  exchange->answered = exchange->accepted = exchange->broken = false;
   exchange->taken = exchange->excerpt_length = 0;
   exchange->error[0] = '\0';
   sync_alloc_free(exchange->transport->alloc, exchange->location);

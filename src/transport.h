@@ -68,6 +68,9 @@ sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_
 /* Drops the exchange at once, without done(); nothing is under way: nothing happens. */
 void sync_exchange_abort(struct sync_exchange *exchange);
 
+/* Whether it waits for room. */
+bool sync_exchange_is_paused(const struct sync_exchange *exchange);
+
 /* The url to ask: the options' url with the default path and the filters in its query (RFC 3986). NULL: `failure` says
  * why. The caller frees it. */
 char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure);

@@ -213,7 +213,7 @@ Client.__close = Client.close
 Client.__gc = Client.close
 
 function Client:__tostring()
-  local url = self.options.url:gsub("//[^/@]*@", "//") -- a password may be in it
+  local url = self.options.url:gsub("[?#].*$", ""):gsub("//[^/]*@", "//") -- a token or a password may be in it
   return ("sync.client %s (%s)"):format(url, self:health().state)
 end
 
@@ -386,13 +386,29 @@ Client.disconnect = command "disconnect"
 --- Opens the stream anew at once: a wait, or having given up, is skipped.
 Client.reconnect = command "reconnect"
 
+-- Raises in the name of the method's caller, as those above.
+local function checked_options(self, method, given)
+  local ok, complete = pcall(options.check, given, self.options)
+  if not ok then error(("client:%s: %s"):format(method, complete), 3) end
+  return complete
+end
+
+local function configure(self, complete)
+  if not self.core then return closed() end
+  local ok, message, code = self.core:configure(options.flatten(complete))
+  if not ok then return nil, message, code end
+  self.options = complete
+  self:want()
+  return true
+end
+
 --- Opens the stream if it is neither open nor opening; with options, configures it first.
 ---@param given? table
 ---@return true|nil, string|nil message, string|nil code
 function Client:connect(given)
   if not self.core then return closed() end
   if given ~= nil then
-    local ok, message, code = self:configure(given)
+    local ok, message, code = configure(self, checked_options(self, "connect", given))
     if not ok then return nil, message, code end
   end
   return self.core:connect()
@@ -402,14 +418,7 @@ end
 ---@param given table
 ---@return true|nil, string|nil message, string|nil code
 function Client:configure(given)
-  local checks, complete = pcall(options.check, given, self.options)
-  if not checks then error(("client:configure: %s"):format(complete), 2) end
-  if not self.core then return closed() end
-  local ok, message, code = self.core:configure(options.flatten(complete))
-  if not ok then return nil, message, code end
-  self.options = complete
-  self:want()
-  return true
+  return configure(self, checked_options(self, "configure", given))
 end
 
 -- ---- what it knows -----------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ function options.asked_headers(complete)
   if type(complete.headers) == "function" then
     headers = complete.headers() or {}
     if not KINDS.headers[2](headers) or type(headers) == "function" then
-      fail("headers", "the function gave %s, not a table of strings", describe(headers))
+      fail("headers", "the function gave %s, not a table of strings", shown("headers", headers))
     end
   end
   if type(complete.token) == "function" then
