@@ -62,7 +62,7 @@ $(BUILD)/sse-replay: src/sse_replay.c $(addprefix $(BUILD)/engine/,sse.o utf8.o 
 # Debian keeps modules in pure Lua under 5.1, whatever the version.
 SHARE = /usr/share/lua/5.1
 export LUA_PATH = lua/?.lua;lua/?/init.lua;spec/?.lua;$(SHARE)/?.lua;$(SHARE)/?/init.lua;;
-RUN = LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" $(1)
+RUN = env LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" $(1)
 
 # ---- packages ---------------------------------------------------------------------------------------------------
 
@@ -106,6 +106,15 @@ lint:
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
 
+# Each target's corpus and a fixed number of mutations: the short version of `make fuzz`.
+FUZZ_TARGETS = sse json event
+FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%_replay)
+
+$(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "  CC     $<"
+	@$(CC) $(ALL_CFLAGS) -Isrc -o $@ $< spec/fuzz/replay.c $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcjson
+
 c-tests: $(C_TESTS) $(FUZZ_REPLAYS)
 
 $(BUILD)/c/json_portable_test: spec/c/json_test.c src/json.c $(HEADERS)
@@ -137,15 +146,6 @@ check-valgrind: deps
 	  $(foreach t,$(C_TESTS),"C: $(notdir $(t))" "$(VALGRIND) $(t)") \
 	  "specs: lua5.4" 'LUA_CPATH="build/lua5.4/?.so;;" SSE_REPLAY=build/sse-replay \
 	    $(VALGRIND) lua5.4 /usr/bin/busted -o TAP --exclude-tags=big'
-
-# Each target's corpus and a fixed number of mutations: the short version of `make fuzz`.
-FUZZ_TARGETS = sse json event
-FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%_replay)
-
-$(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
-	@mkdir -p $(@D)
-	@echo "  CC     $<"
-	@$(CC) $(ALL_CFLAGS) -Isrc -o $@ $< spec/fuzz/replay.c $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcjson
 
 # On clang's libFuzzer, FUZZ_SECONDS for each. New findings stay in build/fuzz.
 FUZZ_SECONDS ?= 60

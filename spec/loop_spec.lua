@@ -165,7 +165,25 @@ end)
 describe("the descriptor", function()
   local await_by_descriptor = world.await_by_descriptor
 
-  it("is enough from the start: connecting, events, reconnecting after a wait", function()
+  it("is enough before the first step", function()
+    local server = world.server()
+    local program = [[
+      local sync, uv = require "sync", require "luv"
+      local client = assert(sync.connect(%q))
+      local poll = uv.new_poll(sync.fd())
+      uv.poll_start(poll, "r", function() end)
+      while not client:health().is_connected do
+        uv.run("once")
+        sync.step(0)
+      end
+      client:close()
+      uv.close(poll)
+      uv.run("nowait") -- luv crashes at the end of a program that leaves a handle closing
+    ]]
+    assert.same({ code = 0, signal = 0 }, world.run_program(program:format(server.url)))
+  end)
+
+  it("is enough for connecting, events, and reconnecting after a wait", function()
     local server = world.server()
     local client = world.connect(server)
     local numbers = {}

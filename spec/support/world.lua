@@ -179,6 +179,21 @@ function world.publish(target, first, last)
   end
 end
 
+-- ---- other programs ---------------------------------------------------------------------------------------------------
+
+---Run Lua in a process of its own, on the VM of this one, while the servers here go on.
+---@param chunk string
+---@return {code: integer, signal: integer} exit
+function world.run_program(chunk)
+  local exit
+  local handle = assert(uv.spawn(uv.exepath(), { args = { "-e", chunk }, stdio = { nil, nil, 2 } }, function(code, signal)
+    exit = { code = code, signal = signal }
+  end))
+  world.await_servers(function() return exit end)
+  uv.close(handle)
+  return exit
+end
+
 -- ---- clients -------------------------------------------------------------------------------------------------------
 
 ---A client with the options given and nothing added.
