@@ -99,5 +99,5 @@ build = {
     ["sync.suggest"] = "lua/sync/suggest.lua",
   },
   install = { bin = { ordersync = "bin/ordersync" } },
-  copy_directories = { "docs" },
+  copy_directories = { "docs", "examples", "types" },
 }

@@ -173,7 +173,7 @@ void sync_connection_stop(struct sync_connection *connection, struct sync_action
 }
 
 void sync_connection_restart(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
-  bool was_open = connection->phase == SYNC_PHASE_OPEN;
+  bool was_open = connection->state == SYNC_CONNECTED || connection->state == SYNC_RECONNECTING;
   drop(connection, actions);
   begin_session(connection);
   connection->lost_before = was_open;

@@ -9,18 +9,14 @@ local host = {}
 ---@param after_step fun() called after every step, for instance to flush what handlers wrote
 ---@return fun() release closes the handles; safe inside handlers and `after_step`
 function host.attach(after_step)
-  local poll, first = uv.new_poll(sync.fd()), uv.new_timer()
-  local function step(err)
+  local poll = uv.new_poll(sync.fd())
+  uv.poll_start(poll, "r", function(err)
     assert(not err, err)
     assert(sync.step(0))
     after_step()
-  end
-  uv.timer_start(first, 0, 0, step) -- what was asked for before shows through the descriptor only after a step
-  uv.poll_start(poll, "r", step)
+  end)
   return function()
-    for _, handle in ipairs { poll, first } do
-      if not uv.is_closing(handle) then uv.close(handle) end
-    end
+    if not uv.is_closing(poll) then uv.close(poll) end
   end
 end
 
