@@ -131,7 +131,7 @@ describe("a value that no type catches", function()
     local refused = {
       reconnect_delay_ms = -1, max_reconnect_delay_ms = -1, stable_after_ms = -1, connect_timeout_ms = 0,
       heartbeat_interval_ms = 0, stream_retry_interval_ms = 0, idle_timeout_ms = -1, max_reconnect_attempts = 0,
-      queue_limit = 0, event_history_limit = -1, max_event_bytes = 1, method = "GE T", http_version = "3",
+      queue_limit = 0, event_history_limit = 2000000, max_event_bytes = 1, method = "GE T", http_version = "3",
     }
     for name, value in pairs(refused) do
       local code, message = refusal { [name] = value }

@@ -152,7 +152,7 @@ describe("close", function()
     assert.equal("CLOSED", select(3, client:on_order("A", print)))
     assert.equal("CLOSED", select(3, client:next(0)))
     assert.equal("disconnected", client:health().status)
-    assert.same({}, client:metrics().event_counts)
+    assert.same({ connected = 1 }, client:metrics().event_counts)
     assert.matches("closed", tostring(client))
   end)
 

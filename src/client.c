@@ -17,7 +17,8 @@ static void on_timer(uv_timer_t *timer);
 /* libuv runs timers before it reads: a host that was away for longer than the idle timeout has bytes waiting. So an
  * open stream is judged one turn later; 0 ms would be the same turn. A paused stream is silent because we are. */
 static bool look_again(sync_client *client) {
-  if (client->connection.phase != SYNC_PHASE_OPEN) return false;
+  enum sync_phase phase = client->connection.phase;
+  if (phase != SYNC_PHASE_OPEN && phase != SYNC_PHASE_OPENING) return false;
   if (sync_exchange_is_paused(client->exchange))
     sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
   client->looking_again = !client->looking_again;
@@ -86,7 +87,7 @@ static sync_span resume_id(const sync_client *client) {
 }
 
 static sync_code open_exchange(sync_client *client) {
-  client->ending = false;
+  client->ending = client->looking_again = false;
   client->retry_after_ms = 0;
   if (sync_sse_restart(&client->sse, resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
   client->starved = false;
@@ -502,7 +503,7 @@ void sync_client_metrics(const sync_client *client, sync_metrics *metrics) {
   metrics->queue_depth = client->queue.count;
   metrics->queue_peak = client->queue.peak;
   if (client->connection.phase == SYNC_PHASE_OPEN)
-    metrics->connected_ms += sync_loop_now_ms(client->loop) - client->connected_since_ms;
+    metrics->connected_ms += sync_loop_clock_ms() - client->connected_since_ms;
 }
 
 bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count) {

@@ -16,8 +16,7 @@ static const struct row table[SYNC_CODE_COUNT] = {
     [SYNC_OK] = {"OK", "nothing is wrong", "", false},
     [SYNC_NO_MEMORY] = {"NO_MEMORY", "the system gave no memory",
                         "free memory, or lower queue_limit and max_event_bytes", true},
-    [SYNC_FORKED] = {"FORKED", "the loop belongs to the parent process",
-                     "start the program afresh in the child, or open clients after fork()", false},
+    [SYNC_FORKED] = {"FORKED", "the loop belongs to the parent process", "open clients of its own in the child", false},
     [SYNC_CLOSED] = {"CLOSED", "the client is closed", "make a new one with sync.connect", false},
     [SYNC_SYSTEM] = {"SYSTEM", "the operating system refused a resource", "look at the limit on open files", true},
     [SYNC_URL] = {"URL", "the url cannot be used", "give a full one, such as http://127.0.0.1:8080", false},
@@ -78,6 +77,37 @@ bool sync_code_retryable(sync_code code) {
   return row_of(code)->retryable;
 }
 
+/* The length of `text` without a last character that has been cut short. */
+static size_t whole_characters(const char *text, size_t length) {
+  size_t start = length;
+  while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) start--;
+  if (start == 0) return length;
+  unsigned char lead = (unsigned char)text[start - 1];
+  size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  return length - (start - 1) < wanted ? start - 1 : length;
+}
+
+/* What a server sent must not move a terminal's cursor, nor end in half a character. */
+static void clean(char *text) {
+  size_t length = whole_characters(text, strlen(text));
+  text[length] = '\0';
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) text[i] = ' ';
+}
+
+static void add(sync_failure *failure, const char *format, va_list arguments) {
+  size_t used = strlen(failure->message);
+  (void)vsnprintf(failure->message + used, sizeof failure->message - used, format, arguments);
+  clean(failure->message);
+}
+
+void sync_failure_append(sync_failure *failure, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  add(failure, format, arguments);
+  va_end(arguments);
+}
+
 sync_code sync_failure_set(sync_failure *failure, sync_code code, const char *format, ...) {
   if (!failure) return code;
   memset(failure, 0, sizeof *failure);
@@ -85,7 +115,7 @@ sync_code sync_failure_set(sync_failure *failure, sync_code code, const char *fo
   failure->retryable = sync_code_retryable(code);
   va_list arguments;
   va_start(arguments, format);
-  (void)vsnprintf(failure->message, sizeof failure->message, format, arguments);
+  add(failure, format, arguments);
   va_end(arguments);
   return code;
 }

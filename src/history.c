@@ -50,8 +50,12 @@ bool sync_history_resize(struct sync_history *history, size_t limit) {
   sync_history_init(&other, history->alloc, limit);
   size_t keep = history->count < limit ? history->count : limit;
   while (keep > 0)
-    if (!sync_history_add(&other, sync_history_get(history, --keep))) return false;
+    if (!sync_history_add(&other, sync_history_get(history, --keep))) goto fail;
   sync_history_fini(history);
   *history = other;
   return true;
+
+fail:
+  sync_history_fini(&other);
+  return false;
 }

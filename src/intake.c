@@ -3,13 +3,12 @@
  *
  * Runs inside curl's callbacks: nothing here calls the host, or starts or aborts an exchange.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "client.h"
 #include "error.h"
 
-/* How much of a bad event, or of an answer that is no event stream, is shown. */
+/* How much of a bad event is shown. */
 #define SHOWN_BYTES 200
 
 /* Looking at the clock costs as much as reading a small event; a budget is kept well enough by looking now and then. */
@@ -24,7 +23,7 @@ static bool is_heartbeat(sync_span type) {
 /* Whether the parser may go on to the next message. */
 static bool may_go_on(sync_client *client) {
   if (client->starved || sync_queue_full(&client->queue)) return false;
-  return ++client->since_look % MESSAGES_A_LOOK != 0 || !sync_loop_spent(client->loop);
+  return ++client->since_look % MESSAGES_A_LOOK != 0 || !sync_loop_over_budget(client->loop);
 }
 
 /* The cursor moves to `event`: a later shortage of memory resumes behind it. */
@@ -90,24 +89,13 @@ static void keep_event(sync_client *client, const struct sync_sse_message *messa
   sync_event_release(event);
 }
 
-/* Bad bytes are shown so that a log can carry them: printable, and only a few. */
-static int shown(char *out, sync_span bytes) {
-  size_t length = bytes.length < SHOWN_BYTES ? bytes.length : SHOWN_BYTES;
-  for (size_t i = 0; i < length; i++) {
-    unsigned char byte = (unsigned char)bytes.bytes[i];
-    out[i] = (char)(byte < 0x20 || byte == 0x7f ? ' ' : byte);
-  }
-  return (int)length;
-}
-
 static void tell_bad_json(sync_client *client, const struct sync_sse_message *message, size_t at_byte) {
-  char text[SHOWN_BYTES];
-  int length = shown(text, message->data);
+  int length = message->data.length < SHOWN_BYTES ? (int)message->data.length : SHOWN_BYTES;
   sync_failure failure;
   sync_failure_set(&failure, SYNC_EVENT_JSON,
                    "event id '%.*s' of type '%.*s', %zu bytes, is not JSON at byte %zu: %.*s", (int)message->id.length,
                    message->id.bytes, (int)message->type.length, message->type.bytes, message->data.length, at_byte + 1,
-                   length, text);
+                   length, message->data.bytes);
   client->counters.totals.parse_errors++;
   sync_client_tell_failure(client, &failure);
 }
@@ -169,8 +157,7 @@ static bool on_response(void *arg, const struct sync_response *response) {
   sync_code code = sync_connection_judge(response->status, response->content_type, &client->failure);
   client->ending = code != SYNC_OK;
   if (code == SYNC_HTTP_REDIRECT && response->location)
-    snprintf(client->failure.message, sizeof client->failure.message, "the server answered %d: it is at %s",
-             response->status, response->location);
+    sync_failure_append(&client->failure, ": it is at %s", response->location);
   if (code != SYNC_OK) return false;
   struct sync_actions actions = {.count = 0};
   sync_connection_opened(&client->connection, sync_loop_now_ms(client->loop), &actions);
@@ -185,7 +172,7 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   size_t consumed = 0;
   sink.arg = client;
   sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
-  if (!client->starved && !sync_queue_full(&client->queue) && !sync_loop_spent(client->loop)) {
+  if (!client->starved && !sync_queue_full(&client->queue) && sync_loop_may_read(client->loop)) {
     client->chunk_at_ms = sync_loop_wall_ms();
     if (sync_sse_feed(&client->sse, bytes, length, &sink, &consumed) != SYNC_OK) client->starved = true;
   }
@@ -209,12 +196,10 @@ static bool has_room(void *arg) {
 /* What ended the exchange: our own reason, with a look at what the server sent instead; or the transport's. */
 static sync_failure ending_of(sync_client *client, sync_code code, const char *text, sync_span excerpt) {
   sync_failure failure = client->failure;
-  char shown_text[SHOWN_BYTES];
   if (!client->ending) {
     sync_failure_set(&failure, code, "%s", code == SYNC_STREAM_ENDED ? "the server ended the stream" : text);
   } else if (excerpt.length > 0) {
-    size_t used = strlen(failure.message);
-    snprintf(failure.message + used, sizeof failure.message - used, ": %.*s", shown(shown_text, excerpt), shown_text);
+    sync_failure_append(&failure, ": %.*s", (int)excerpt.length, excerpt.bytes);
   }
   return failure;
 }

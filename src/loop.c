@@ -235,17 +235,32 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
     wait_for_items(loop, timeout_ms);
   else
     uv_run(&loop->uv, UV_RUN_NOWAIT);
-  if (!has_work(loop)) sync_loop_settle(loop); /* with work, the drain that follows settles it */
+  if (!has_work(loop)) sync_loop_settle(loop); /* with work, the end of the drain that follows does */
   return SYNC_OK;
 }
 
 /* The time of waiting is not spent on anything: the first look starts the clock, so that every step gets something
  * done. */
-bool sync_loop_spent(sync_loop *loop) {
+bool sync_loop_over_budget(sync_loop *loop) {
   if (loop->budget_us == 0) return false;
   int64_t now_us = sync_loop_clock_us();
   if (loop->spent_at_us == 0) loop->spent_at_us = now_us + loop->budget_us;
   return now_us >= loop->spent_at_us;
+}
+
+bool sync_loop_may_read(sync_loop *loop) {
+  if (loop->budget_us > 0 && !sync_link_alone(&loop->ready)) return false;
+  return !sync_loop_over_budget(loop);
+}
+
+bool sync_loop_spent(sync_loop *loop) {
+  if (!sync_loop_over_budget(loop)) return false;
+  sync_loop_settle(loop); /* whoever asks stops now: what is left must show through the descriptor */
+  return true;
+}
+
+bool sync_loop_forked(const sync_loop *loop) {
+  return !sync_loop_ours(loop);
 }
 
 sync_client *sync_loop_ready(sync_loop *loop) {

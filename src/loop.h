@@ -42,6 +42,13 @@ bool sync_link_alone(const struct sync_link *link);
 /* False in a child of the process that made the loop. */
 bool sync_loop_ours(const sync_loop *loop);
 
+/* Whether the step's budget is used up. */
+bool sync_loop_over_budget(sync_loop *loop);
+
+/* Whether more may be read: within the budget, and, when there is one, not while items wait to be handed over. Else
+ * reading could use up the budget of every step. */
+bool sync_loop_may_read(sync_loop *loop);
+
 /* Makes the descriptor show what is due; after anything that may have changed it. */
 void sync_loop_settle(sync_loop *loop);
 

@@ -160,7 +160,7 @@ static int client_subscribe(lua_State *L) {
   filter.types = read_texts(L, 3, &filter.type_count);
   if (!handle->client) return push_outcome(L, SYNC_CLOSED);
   uint64_t id = sync_client_subscribe(handle->client, &filter);
-  if (id == 0) return push_outcome(L, SYNC_NO_MEMORY);
+  if (id == 0) return push_outcome(L, sync_loop_forked(handle->loop) ? SYNC_FORKED : SYNC_NO_MEMORY);
   compat_push_integer(L, (int64_t)id);
   return 1;
 }

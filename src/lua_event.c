@@ -140,7 +140,8 @@ static int make_field(lua_State *L, size_t index) {
   lua_rawgeti(L, 1, SLOT_HOME);
   const sync_event *event = lua_touserdata(L, -2);
   const struct home *home = lua_touserdata(L, -1);
-  if (!event || !home || !fields[index].push(L, event, home->decode)) return 0;
+  if (!event || !home || !home->event) return 0; /* a finalizer may touch an event after its home's */
+  if (!fields[index].push(L, event, home->decode)) return 0;
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
   lua_rawset(L, 1);
@@ -149,6 +150,7 @@ static int make_field(lua_State *L, size_t index) {
 
 /* event.name for a field that is not there yet, or for a method. */
 static int event_index(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(INDEX_NAMES));
   if (lua_type(L, -1) == LUA_TNUMBER) return make_field(L, (size_t)lua_tointeger(L, -1));
@@ -213,7 +215,7 @@ static struct home *new_home(lua_State *L, sync_event *event, sync_decode decode
 static void push_home(lua_State *L, sync_event *event, sync_decode decode) {
   lua_rawgeti(L, lua_upvalueindex(LUA_EVENT_HOMES), 1);
   const struct home *last = lua_touserdata(L, -1);
-  if (last && sync_event_home(last->event) == sync_event_home(event) && last->decode == decode) return;
+  if (last && last->event && sync_event_home(last->event) == sync_event_home(event) && last->decode == decode) return;
   lua_pop(L, 1);
   new_home(L, event, decode);
   lua_pushvalue(L, -1);
@@ -256,11 +258,18 @@ static void push_names(lua_State *L) {
   }
 }
 
+/* getmetatable() gives false: the functions in it trust what they are called with. */
+static void hide_metatable(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+}
+
 void lua_event_open(lua_State *L) {
   static const luaL_Reg home_metamethods[] = {{"__gc", home_gc}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__pairs", event_pairs}, {"__tostring", event_tostring}, {NULL, NULL}};
   luaL_newmetatable(L, HOME_TYPE);
   compat_set_functions(L, home_metamethods);
+  hide_metatable(L);
   lua_pop(L, 1);
   luaL_newmetatable(L, EVENT_TYPE);
   compat_set_functions(L, metamethods);
@@ -268,5 +277,6 @@ void lua_event_open(lua_State *L) {
   lua_json_push_memory(L);
   lua_pushcclosure(L, event_index, INDEX_NAMES + LUA_JSON_MEMORY_VALUES);
   lua_setfield(L, -2, "__index");
+  hide_metatable(L);
   lua_pop(L, 1);
 }

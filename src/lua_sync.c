@@ -17,8 +17,11 @@ struct loop_handle {
   sync_loop *loop;
 };
 
+/* Raises after the loop's finalizer: an older object's finalizer may still call. */
 static sync_loop *check_loop(lua_State *L) {
-  return ((struct loop_handle *)luaL_checkudata(L, 1, LOOP_TYPE))->loop;
+  sync_loop *loop = ((struct loop_handle *)luaL_checkudata(L, 1, LOOP_TYPE))->loop;
+  if (!loop) luaL_error(L, "sync: the Lua state is closing");
+  return loop;
 }
 
 /* core.loop() */
@@ -54,6 +57,11 @@ static int loop_step(lua_State *L) {
 
 static int loop_spent(lua_State *L) {
   lua_pushboolean(L, sync_loop_spent(check_loop(L)));
+  return 1;
+}
+
+static int loop_forked(lua_State *L) {
+  lua_pushboolean(L, sync_loop_forked(check_loop(L)));
   return 1;
 }
 
@@ -104,14 +112,9 @@ static void push_codes(lua_State *L) {
 
 static void open_loop(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"__gc", loop_gc},
-      {"client", loop_client},
-      {"fd", loop_fd},
-      {"ready", loop_ready},
-      {"spent", loop_spent},
-      {"step", loop_step},
-      {"timeout_ms", loop_timeout_ms},
-      {NULL, NULL},
+      {"__gc", loop_gc},       {"client", loop_client},         {"fd", loop_fd},
+      {"forked", loop_forked}, {"ready", loop_ready},           {"spent", loop_spent},
+      {"step", loop_step},     {"timeout_ms", loop_timeout_ms}, {NULL, NULL},
   };
   luaL_newmetatable(L, LOOP_TYPE);
   compat_set_functions(L, functions);

@@ -159,6 +159,8 @@ static sync_code check_http(const sync_options *options, sync_failure *failure) 
   const char *version = options->http_version;
   if (version && strcmp(version, "1.1") != 0 && strcmp(version, "2") != 0)
     return sync_failure_set(failure, SYNC_OPTION, "http_version: expected \"1.1\" or \"2\", got \"%s\"", version);
+  if (options->method && !*options->method)
+    return sync_failure_set(failure, SYNC_OPTION, "method: expected an HTTP method, got \"\"");
   for (const char *at = options->method; at && *at; at++)
     if (!is_token_byte((unsigned char)*at))
       return sync_failure_set(failure, SYNC_OPTION, "method: '%s' is no HTTP method", options->method);

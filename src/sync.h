@@ -94,6 +94,9 @@ sync_loop *sync_loop_new(const sync_allocator *alloc);
 /* Closes every client of the loop (their handles must not be used again) and ends it. NULL is fine. */
 void sync_loop_free(sync_loop *loop);
 
+/* Whether this process is a child of the one that made the loop: then nothing can be done with it here. */
+bool sync_loop_forked(const sync_loop *loop);
+
 /* The one descriptor to wait on: readable means, call sync_loop_step(loop, 0, ...). On Linux timers show through it. */
 int sync_loop_fd(const sync_loop *loop);
 

@@ -15,6 +15,9 @@
 /* How much of an unwanted body is shown. */
 #define EXCERPT_BYTES 200u
 
+/* A longer Retry-After is taken for this: connection.c has the last word, this only keeps the numbers small. */
+#define RETRY_AFTER_MOST_S 86400
+
 #define DEFAULT_PATH "/api/v1/sync/events"
 
 struct sync_transport {
@@ -180,6 +183,7 @@ static void hold(struct sync_exchange *exchange) {
 static int break_exchange(CURL *easy) {
   struct sync_exchange *exchange = NULL;
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
+  if (!exchange) return 0; /* one of curl's own */
   exchange->broken = true;
   hold(exchange);
   return 0;
@@ -279,7 +283,7 @@ static void take_head(struct sync_exchange *exchange) {
   curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
   response.status = (int)status;
   response.location = exchange->location;
-  response.retry_after_ms = (int64_t)retry_after_s * 1000;
+  response.retry_after_ms = (retry_after_s < RETRY_AFTER_MOST_S ? (int64_t)retry_after_s : RETRY_AFTER_MOST_S) * 1000;
   exchange->answered = true;
   exchange->accepted = exchange->handlers.response(exchange->arg, &response);
 }
@@ -430,7 +434,7 @@ static void set_request(CURL *easy, const struct sync_request *request) {
   curl_easy_setopt(easy, CURLOPT_URL, request->url);
   if (options->body.length) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.length);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, options->body.bytes);
+    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, options->body.bytes); /* configure() may end ours meanwhile */
   }
   set_text(easy, CURLOPT_CUSTOMREQUEST, options->method);
   set_text(easy, CURLOPT_ACCEPT_ENCODING, options->accept_encoding);
@@ -528,12 +532,17 @@ static CURLUcode check_scheme(CURLU *url) {
   return result;
 }
 
-/* Names the url, without the user and password that may be in it. */
+/* Names the url, without what may be a secret: user and password before the last '@' of the authority, the query. */
 static void tell_bad_url(sync_failure *failure, const char *url, const char *why) {
-  const char *scheme_end = strstr(url, "//"), *at = strchr(url, '@');
-  bool secret = scheme_end && at;
-  sync_failure_set(failure, SYNC_URL, "url '%.*s%s': %s", secret ? (int)(scheme_end + 2 - url) : (int)strlen(url), url,
-                   secret ? at + 1 : "", why);
+  const char *slashes = strstr(url, "//");
+  const char *authority = slashes ? slashes + 2 : url;
+  const char *authority_end = authority + strcspn(authority, "/?#");
+  const char *shown_end = authority_end + strcspn(authority_end, "?#");
+  const char *host = authority;
+  for (const char *at = authority; at < authority_end; at++)
+    if (*at == '@') host = at + 1;
+  sync_failure_set(failure, SYNC_URL, "url '%.*s%.*s': %s", (int)(authority - url), url, (int)(shown_end - host), host,
+                   why);
 }
 
 char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure) {

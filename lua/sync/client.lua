@@ -1,10 +1,13 @@
 -- A client: the Lua side of one event stream. Hands what the core queued to handlers; owns the subscriptions.
 
 local core = require "sync.core"
+local decoder = require "sync.decoder"
+local duration = require "sync.duration"
 local filter = require "sync.filter"
 local listeners = require "sync.listeners"
 local loop = require "sync.loop"
 local options = require "sync.options"
+local raised = require "sync.raised"
 local subscription = require "sync.subscription"
 
 ---@class sync.Client
@@ -76,7 +79,7 @@ local function answer(self)
     local sent, message = self.core:answer(headers)
     if not sent then self.core:refuse(message) end
   else
-    self.core:refuse(tostring(headers))
+    self.core:refuse(raised.text(headers))
   end
 end
 
@@ -100,26 +103,14 @@ end
 
 -- ---- decode = function -------------------------------------------------------------------------------------------
 
--- Makes of the engine's event what the user's function says: a table with type, order_id, data, timestamp; nil drops it.
-local function decode_event(decode, event)
-  local decoded = decode(event.raw, event)
-  if decoded == nil then return false end
-  if type(decoded) ~= "table" then error("decode: expected a table or nil, got a " .. type(decoded), 0) end
-  event.type = decoded.type or event.type
-  event.order_id = decoded.order_id
-  event.timestamp = decoded.timestamp
-  event.data = decoded.data ~= nil and decoded.data or decoded
-  return true
-end
-
 local function decoder_subscription(self)
   return { own = true, delivered = 0, invoke = function(event)
     self.core:route() -- nobody gets it unless it can be decoded
-    local ok, kept = pcall(decode_event, self.options.decode, event)
+    local ok, kept = pcall(decoder.apply, self.options.decode, event)
     if not self.core then return false end
     if not ok then
       self.decode_errors = self.decode_errors + 1
-      tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", tostring(kept))))
+      tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", raised.text(kept))))
       return false
     end
     if kept then self.core:route(event.type, event.order_id) end
@@ -132,7 +123,7 @@ end
 -- One run of handlers. The protected call is around the run, not around each handler: when one raises, the run is
 -- entered again where it was left. The core never calls Lua, so a handler may yield: the run waits in its coroutine.
 local function make_drain(self)
-  local take, traceback = self.take, debug.traceback
+  local take = self.take
   local event, sub
   local function run()
     event, sub = take(event)
@@ -146,11 +137,15 @@ local function make_drain(self)
     self.busy = true
     local ok, message
     repeat
-      ok, message = xpcall(run, traceback)
-      if not ok then tell_handler_error(self, tostring(message), event) end
+      ok, message = xpcall(run, raised.traced)
+      if not ok then tell_handler_error(self, message, event) end
     until ok or not self.core
     event, sub = nil, nil
     self.busy = false
+    if self.held then
+      self.held = false
+      self:want() -- back among the ready, if something waits
+    end
   end
 end
 
@@ -167,8 +162,8 @@ local function pull(self)
     end
   end
   repeat
-    local ok, message = xpcall(run, debug.traceback)
-    if not ok then tell_handler_error(self, tostring(message), event) end
+    local ok, message = xpcall(run, raised.traced)
+    if not ok then tell_handler_error(self, message, event) end
   until ok
   return event
 end
@@ -199,10 +194,11 @@ function client.new(complete)
 end
 
 --- Ends the client at once, wherever it is: its connection is dropped, what is undelivered is gone, no handler is called
---- any more. Again does nothing.
+--- any more, but the error of a handler that closed it is still told. Again does nothing.
 ---@return true
 function Client:close()
   if not self.core then return true end
+  self.final = { health = self:health(), metrics = self:metrics() }
   loop.remove(self)
   self.core:close()
   self.core = nil
@@ -226,7 +222,7 @@ end
 
 local function check_function(method, fn)
   if type(fn) ~= "function" then
-    error(("client:%s: expected a function, got a %s"):format(method, type(fn)), 3)
+    error(("client:%s: expected a function, got %s"):format(method, fn == nil and "nil" or "a " .. type(fn)), 3)
   end
 end
 
@@ -286,6 +282,7 @@ function Client:on_stage_change(order_id, fn)
 end
 
 local function listen(self, name, fn)
+  if not self.core then return closed() end
   self.listeners[name] = self.listeners[name] or {}
   return listeners.add(self.listeners[name], fn)
 end
@@ -319,9 +316,9 @@ end
 ---@return sync.Listener
 function Client:on_comment(fn)
   check_function("on_comment", fn)
-  local listener = listen(self, "comment", fn)
+  local listener, message, code = listen(self, "comment", fn)
   self:want()
-  return listener
+  return listener, message, code
 end
 
 -- ---- the pull style ----------------------------------------------------------------------------------------------
@@ -331,7 +328,13 @@ function Client:want()
   if not self.core then return end
   local decodes = type(self.options.decode) == "function"
   if decodes and not self.subscriptions[DECODER] then self.subscriptions[DECODER] = decoder_subscription(self) end
-  self.core:want(self.pulls or decodes, self.listeners.comment ~= nil, self.pulls)
+  self.core:want(self.pulls or decodes, self.listeners.comment ~= nil, self.pulls or self.held)
+end
+
+-- Out of the ring of the ready until the handler under way, which has yielded or waits, is done: else the loop would spin.
+function Client:hold()
+  self.held = true
+  self:want()
 end
 
 -- Pulls until an order event comes out.
@@ -346,6 +349,7 @@ end
 ---@param timeout_ms? integer milliseconds
 ---@return sync.Event|nil, string|nil message, string|nil code TIMEOUT or CLOSED
 function Client:next(timeout_ms)
+  timeout_ms = duration.check("client:next", "timeout_ms", timeout_ms)
   if self.busy then misuse("next", "called inside a handler of the same client") end
   self.pulls = true
   self:want()
@@ -399,6 +403,7 @@ local function configure(self, complete)
   if not ok then return nil, message, code end
   self.options = complete
   self:want()
+  if complete.mode == "off" then self.core:disconnect() end
   return true
 end
 
@@ -426,7 +431,7 @@ end
 -- An event of the history with decode = function; nil: it cannot be decoded, or is not wanted.
 local function decoded(self, event)
   if type(self.options.decode) ~= "function" then return event end
-  local ok, kept = pcall(decode_event, self.options.decode, event)
+  local ok, kept = pcall(decoder.apply, self.options.decode, event)
   return ok and kept and event or nil
 end
 
@@ -458,15 +463,21 @@ end
 ---@return sync.Event|nil
 function Client:latest(given)
   local checked = checked_filter("latest", given)
-  checked.limit = 1
+  checked.limit = math.min(checked.limit or 1, 1)
   return self:select(checked)[1]
 end
 
---- How it is, now; no I/O. Times are milliseconds since the epoch, durations milliseconds.
----@return table
+local function copy(fields)
+  local other = {}
+  for name, value in pairs(fields) do other[name] = value end
+  return other
+end
+
+--- How it is, now; no I/O. Times are milliseconds since the epoch, durations milliseconds. Of a closed client: how it was.
+---@return sync.Health
 function Client:health()
-  local health = self.core and self.core:health()
-    or { state = "closed", uptime_ms = 0, total_events = 0, total_reconnects = 0 }
+  local health = self.core and self.core:health() or copy(self.final.health)
+  if not self.core then health.state, health.uptime_ms, health.next_retry_at = "closed", 0, nil end
   health.status = STATUS[health.state]
   health.is_connected = health.state == "connected"
   health.is_connecting = health.status == "connecting"
@@ -476,11 +487,12 @@ function Client:health()
   return health
 end
 
---- Counters since the client was made; no I/O.
----@return table
+--- Counters since the client was made; no I/O. Of a closed client: the last ones.
+---@return sync.Metrics
 function Client:metrics()
-  local metrics = self.core and self.core:metrics() or { event_counts = {} }
-  metrics.uptime_ms = self.core and self.core:health().uptime_ms or 0
+  if not self.core then return copy(self.final.metrics) end
+  local metrics = self.core:metrics()
+  metrics.uptime_ms = self.core:health().uptime_ms
   metrics.handler_errors = self.handler_errors
   metrics.decode_errors = self.decode_errors
   return metrics

@@ -13,13 +13,16 @@ local function list_of(what, value)
   if type(value) ~= "table" or #value == 0 then
     error(("%s: expected a string or a list of strings, got a %s"):format(what, type(value)), 0)
   end
-  for _, item in ipairs(value) do
+  local list = {}
+  for index = 1, #value do
+    local item = value[index]
     if type(item) ~= "string" or item == "" then
-      error(("%s: expected strings that are not empty, got %s"):format(what, tostring(item)), 0)
+      error(("%s: expected strings that are not empty, got %s"):format(what, item == "" and '""' or tostring(item)), 0)
     end
     if item == "*" then return nil end
+    list[index] = item
   end
-  return value
+  return list -- a copy: what the caller does to his own later is not ours
 end
 
 local function check_number(what, value)

@@ -1,5 +1,7 @@
 -- Lists of functions that hear of something that is not an order event: a state, an error, a comment.
 
+local raised = require "sync.raised"
+
 ---@class sync.Listener
 ---@field cancel fun(self) ends it; so does calling it
 local Listener = {}
@@ -38,8 +40,8 @@ function listeners.call(list, on_failure, ...)
     local standing = false
     for _, candidate in ipairs(list) do standing = standing or candidate == listener end
     if standing then
-      local ok, message = pcall(listener.fn, ...)
-      if not ok then on_failure(tostring(message)) end
+      local ok, problem = pcall(listener.fn, ...)
+      if not ok then on_failure(raised.text(problem)) end
     end
   end
 end

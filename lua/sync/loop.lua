@@ -1,6 +1,7 @@
 -- The loop that every client of this Lua state shares: steps, and the delivery of what they brought.
 
 local core = require "sync.core"
+local duration = require "sync.duration"
 
 local loop = {}
 
@@ -17,6 +18,9 @@ local stopped = false
 ---@param flat table
 ---@return userdata|nil core, string|nil message, string|nil code
 function loop.new_client(flat)
+  if engine:forked() then -- the parent's loop and clients are no use here
+    engine, clients, order = assert(core.loop()), {}, {}
+  end
   return engine:client(flat)
 end
 
@@ -40,31 +44,33 @@ function loop.first()
   return order[1]
 end
 
--- Hands over what the clients have, each in turn, until nothing is left or the step's budget is spent. A client whose
--- handler has yielded, or that is being pulled from, is passed over: its events stay in order.
+-- Hands over what the clients have, each in turn, until nothing is left or the step's budget is spent. A client with a
+-- handler under way, which has yielded or waits itself, is held until that is done: its events stay in order.
 local function deliver()
-  local passed_over
   local address = engine:ready()
   while address do
     local client = clients[address]
-    if client == passed_over then return end
-    if client.busy then
-      passed_over = passed_over or client
-    else
-      client:drain()
-    end
+    if client.busy then client:hold() else client:drain() end
     if engine:spent() then return end
     address = engine:ready()
   end
 end
 
+-- The core takes 0 for no bound.
+local function microseconds(budget_ms)
+  return budget_ms and math.floor(math.max(1, math.min(budget_ms, 1e6) * 1000)) or 0
+end
+
 --- Does what is due, waiting up to `timeout_ms` for something to do, and runs handlers. `budget_ms` bounds the time spent
---- on what arrives, handlers included; what is left over is done by the next step.
----@param timeout_ms? integer milliseconds, default 0
+--- on what arrives, handlers included; what is left over is done by the next step. A budget of 0 or less gets one thing
+--- done.
+---@param timeout_ms? integer milliseconds, default 0; less is 0
 ---@param budget_ms? number milliseconds, default no bound
 ---@return true|nil, string|nil message, string|nil code
 function loop.step(timeout_ms, budget_ms)
-  local ok, message, code = engine:step(timeout_ms or 0, budget_ms and math.floor(budget_ms * 1000) or 0)
+  timeout_ms = duration.check("sync.step", "timeout_ms", timeout_ms, 0)
+  duration.check("sync.step", "budget_ms", budget_ms)
+  local ok, message, code = engine:step(timeout_ms, microseconds(budget_ms))
   if not ok and code ~= "CLOSED" then return nil, message, code end
   deliver()
   return true
@@ -88,7 +94,7 @@ function loop.run()
   return true
 end
 
---- Ends loop.run() after the handler under way.
+--- Ends loop.run() after the handler under way; without effect on a run that has not begun.
 function loop.stop()
   stopped = true
 end

@@ -25,8 +25,8 @@ local KINDS = {
   strings = { "a string or a list of strings", function(value)
     if type(value) == "string" then return true end
     if type(value) ~= "table" then return false end
-    for _, item in ipairs(value) do
-      if type(item) ~= "string" then return false end
+    for index = 1, #value do
+      if type(value[index]) ~= "string" then return false end
     end
     return #value > 0
   end },
@@ -42,7 +42,10 @@ local KINDS = {
     return true
   end },
   idle = { "\"auto\" or an integer (milliseconds)", function(value) return value == "auto" or is_integer(value) end },
-  mode = { "one of auto, stream, off", function(value) return MODES[value] ~= nil end },
+  mode = { "one of auto, stream, off", function(value)
+    return MODES[value] ~= nil or type(value) == "function"
+  end },
+  count = { "a whole number, 0 or more", function(value) return is_integer(value) and value >= 0 end },
   decode = { "one of order, json, none, or a function", function(value)
     return DECODES[value] or type(value) == "function"
   end },
@@ -57,7 +60,7 @@ local KINDS = {
 -- later = what it waits for, absent = the value that asks for nothing}
 local SPEC = {
   url = { "string", core = true, required = true },
-  order_id = { "string", core = true },
+  order_id = { "string" },
   event_types = { "strings" },
   last_event_id = { "string", core = true },
   mode = { "mode" },
@@ -72,9 +75,9 @@ local SPEC = {
   heartbeat_interval_ms = { "duration", core = true },
   idle_timeout_ms = { "idle" },
   connect_timeout_ms = { "duration", core = true },
-  event_history_limit = { "integer", core = true },
-  max_event_bytes = { "integer", core = true },
-  queue_limit = { "integer", core = true },
+  event_history_limit = { "count", core = true },
+  max_event_bytes = { "count", core = true },
+  queue_limit = { "count", core = true },
   headers = { "headers" },
   token = { "secret" },
   method = { "string", core = true },
@@ -99,7 +102,7 @@ local SPEC = {
     timestamp = { "string", core = "field_timestamp" },
     data = { "string", core = "field_data" },
   } },
-  polling = { "table", later = "polling" },
+  polling = { "table", later = "polling", absent = false },
   persistence = { "string", later = "journal on disk", absent = false },
   ack = { "ack", later = "acknowledgement", absent = "auto" },
   rollout = { "table", later = "polling" },
@@ -149,7 +152,10 @@ local function check_value(path, name, descriptor, value)
   local kind = KINDS[descriptor[1]]
   check_nul(path, name, value)
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
-  if descriptor[1] == "mode" and not MODES[value] then fail(path, "not yet: this version has no %s; use \"auto\"", value) end
+  if descriptor[1] == "mode" and not MODES[value] then
+    local what = type(value) == "function" and "mode function" or value
+    fail(path, "not yet: this version has no %s; use \"auto\"", what)
+  end
 end
 
 -- Checks every name and value of `given` against `spec`; `prefix` is the path to it ("tls.").
@@ -163,11 +169,19 @@ local function check_table(given, spec, prefix)
   end
 end
 
+-- Tables are copied: what the caller does to his own later is not ours.
+local function own(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = item end
+  return copy
+end
+
 -- What was given, over the profile, over what was there before.
 local function complete_with(given, base)
   local complete = {}
   for _, layer in ipairs { base or {}, PROFILES[given.profile] or {}, given } do
-    for name, value in pairs(layer) do complete[name] = value end
+    for name, value in pairs(layer) do complete[name] = own(value) end
   end
   return complete
 end
@@ -228,6 +242,11 @@ function options.asks(complete)
   return type(complete.headers) == "function" or type(complete.token) == "function"
 end
 
+-- A filter that asks for anything is none; so one can be taken away again.
+local function some(text)
+  return text ~= "*" and text ~= "" and text or nil
+end
+
 --- The flat table that the core takes.
 ---@param complete table
 ---@return table
@@ -240,7 +259,8 @@ function options.flatten(complete)
     for name, value in pairs(complete[group] or {}) do flat[SPEC[group].fields[name].core] = value end
   end
   local types = complete.event_types
-  flat.event_types = type(types) == "table" and table.concat(types, ",") or types
+  flat.order_id = some(complete.order_id)
+  flat.event_types = some(type(types) == "table" and table.concat(types, ",") or types)
   flat.idle_timeout_ms = complete.idle_timeout_ms ~= "auto" and complete.idle_timeout_ms or nil
   flat.stop_when_exhausted = complete.on_exhausted == "stop"
   flat.auto_connect = complete.auto_connect ~= false and complete.mode ~= "off"
