@@ -60,6 +60,17 @@ describe("a handler that raises", function()
     for _, problem in ipairs(seen.errors) do assert.is_string(problem.message) end
   end)
 
+  it("may raise what cannot be shown", function()
+    local server, client, seen = pair()
+    client:on_order("ORDER-1", function() error(setmetatable({}, { __tostring = function() error("no text") end })) end)
+    local noted, note = noting()
+    client:subscribe(note)
+    world.publish(server, 1, 2)
+    world.await(function() return #noted == 2 end)
+    assert.same({ "HANDLER" }, seen.codes)
+    assert.matches("an error of type table that cannot be shown", seen.errors[1].message)
+  end)
+
   it("of a filter's predicate is told as well", function()
     local server, client, seen = pair()
     client:subscribe(function() end, { where = function(event) return event.data.nothing.there end })
@@ -149,6 +160,39 @@ describe("a handler that yields", function()
     while resume() ~= "waits" do world.turn_servers() end
     world.await(function() return #noted == 2 end)
     assert.equal("suspended", coroutine.status(thread))
+  end)
+
+  it("leaves the loop quiet meanwhile, though events wait", function()
+    local server, client = pair()
+    client:subscribe(function() coroutine.yield("waits") end)
+    local resume = world.host()
+    world.publish(server, 1, 3)
+    while resume() ~= "waits" do world.turn_servers() end
+    world.turn()
+    assert.not_equal(0, sync.timeout_ms())
+    assert.equal(2, client:metrics().queue_depth)
+  end)
+
+  it("may wait beside another one while a third closes it", function()
+    local server, first = pair()
+    local closer, last = world.connect(server), world.connect(server)
+    world.await_state(closer)
+    world.await_state(last)
+    local waiting, closed = 0, false
+    local function wait()
+      waiting = waiting + 1
+      coroutine.yield("waits")
+    end
+    first:subscribe(wait)
+    last:subscribe(wait)
+    local one, other = world.host(), world.host()
+    world.publish(server, 1, 2)
+    while waiting < 1 do one() world.turn_servers() end
+    while waiting < 2 do other() world.turn_servers() end
+    closer:subscribe(function() closed = first:close() end)
+    world.publish(server, 3, 4)
+    world.await(function() return closed end)
+    assert.equal(2, waiting)
   end)
 
   it("may raise afterwards", function()

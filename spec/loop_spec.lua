@@ -102,6 +102,26 @@ describe("sync.step", function()
     in_order(numbers, 10)
   end)
 
+  it("with a budget shows through the descriptor what is left", function()
+    local server, client = connected()
+    local numbers = {}
+    client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
+    world.publish(server, 1, 3000)
+    while #numbers < 3000 do
+      local before = world.rings()
+      uv.run("once")
+      if world.rings() > before then assert(sync.step(0, 0.05)) end
+    end
+    in_order(numbers, 3000)
+  end)
+
+  it("wants times that are numbers", function()
+    assert.error_matches(function() sync.step("soon") end, "sync.step: timeout_ms: expected milliseconds, got soon", 1, true)
+    assert.error_matches(function() sync.step(0, {}) end, "sync.step: budget_ms: expected milliseconds", 1, true)
+    assert.is_true(sync.step(-1, -1))
+    assert.is_true(sync.step(0.2, 0))
+  end)
+
   it("counts the handlers' time against the budget", function()
     local server, client = connected()
     local heard = 0

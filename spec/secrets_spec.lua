@@ -114,6 +114,14 @@ describe("a secret", function()
     end
   end)
 
+  it("in a url that cannot be used is not said", function()
+    for _, url in ipairs { "user:hush4711@host:80", "http://user:hush@4711@ho st/", "ftp://h/?token=hush4711" } do
+      local _, message, code = sync.connect(url)
+      assert.equal("URL", code)
+      assert.is_nil(message:find("hush", 1, true) or message:find("4711", 1, true), message)
+    end
+  end)
+
   it("of the proxy is not said when the proxy is not there", function()
     local proxy = world.refusing_url():gsub("//", "//till:" .. SECRET .. "@")
     local client, seen = world.connect({ url = "http://kitchen.example" }, { proxy = proxy })

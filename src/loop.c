@@ -227,6 +227,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   if (!sync_loop_ours(loop)) return SYNC_FORKED;
   loop->budget_us = budget_us > 0 ? budget_us : 0;
   loop->spent_at_us = 0;
+  loop->backlog = !sync_link_alone(&loop->ready);
   uv_update_time(&loop->uv); /* the host may have been away: what resumes now is heard now */
   sync_transport_resume(loop->transport);
   bool wait = timeout_ms != 0 && !has_work(loop);
@@ -249,7 +250,7 @@ bool sync_loop_over_budget(sync_loop *loop) {
 }
 
 bool sync_loop_may_read(sync_loop *loop) {
-  if (loop->budget_us > 0 && !sync_link_alone(&loop->ready)) return false;
+  if (loop->budget_us > 0 && loop->backlog) return false;
   return !sync_loop_over_budget(loop);
 }
 

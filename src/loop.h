@@ -24,6 +24,7 @@ struct sync_loop {
   struct sync_link ready;   /* head of the ring of those with items */
   uint64_t arrivals;        /* items so far, of clients that are pulled from as well */
   int64_t budget_us;        /* of the step; 0: no bound */
+  bool backlog;             /* the step began with items left over */
   int64_t spent_at_us;      /* when it is used up; 0: nothing has been done yet in this step */
   uint64_t random;
   unsigned forks; /* of the process when the loop was made */
@@ -45,8 +46,8 @@ bool sync_loop_ours(const sync_loop *loop);
 /* Whether the step's budget is used up. */
 bool sync_loop_over_budget(sync_loop *loop);
 
-/* Whether more may be read: within the budget, and, when there is one, not while items wait to be handed over. Else
- * reading could use up the budget of every step. */
+/* Whether more may be read: within the budget, and, when there is one, not in a step that began with items left over by
+ * the one before: else reading could use up the budget of every step. */
 bool sync_loop_may_read(sync_loop *loop);
 
 /* Makes the descriptor show what is due; after anything that may have changed it. */
