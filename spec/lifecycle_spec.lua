@@ -225,6 +225,55 @@ describe("a program that ends without closing", function()
   end)
 end)
 
+-- What finalizers may still touch while the state closes, in an order that nobody chooses.
+describe("a finalizer", function()
+  it("may touch an event, the history and the module, and ends cleanly", function()
+    local server = world.server()
+    local chunk = [[
+      old = setmetatable({}, { __gc = function() pcall(function() require("sync").step(0) end) end })
+      local sync = require "sync"
+      local client = assert(sync.connect { url = %q })
+      late = setmetatable({}, { __gc = function(self)
+        return self.event and (self.event.raw or client:latest())
+      end })
+      client:on_event("connected", function(event) late.event = event sync.stop() end)
+      sync.run()
+      client:latest()
+    ]]
+    assert.same({ code = 0, signal = 0 }, world.run_program(chunk:format(server.url)))
+  end)
+end)
+
+-- Plain Lua cannot fork; LuaJIT can. The engine's side of it is in spec/c/life_test.c, for every VM.
+if jit then
+  describe("a forked child", function()
+    it("gets FORKED from its parent's clients, and may open its own", function()
+      local server = world.server()
+      local chunk = [[
+        local ffi, sync, url = require "ffi", require "sync", %q
+        ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+        local function connected(client)
+          while not client:health().is_connected do assert(sync.step(100)) end
+          return client
+        end
+        local client = connected(assert(sync.connect(url)))
+        local child = ffi.C.fork()
+        if child == 0 then
+          local ok = pcall(function()
+            assert(select(3, sync.step(0)) == "FORKED" and select(3, client:subscribe(print)) == "FORKED")
+            connected(assert(sync.connect(url))):close()
+          end)
+          ffi.C._exit(ok and 0 or 1)
+        end
+        local status = ffi.new "int[1]"
+        ffi.C.waitpid(child, status, 0)
+        assert(status[0] == 0 and client:health().is_connected and sync.step(0))
+      ]]
+      assert.same({ code = 0, signal = 0 }, world.run_program(chunk:format(server.url)))
+    end)
+  end)
+end
+
 describe("disconnect and connect", function()
   it("drop the stream and open it again; handlers and history stay", function()
     local server, client, seen = connected()

@@ -18,6 +18,13 @@ static uint64_t load(const char *at, size_t bytes) {
   return word;
 }
 
+/* Every bit of the result depends on every bit of `hash`: ids that differ in a digit differ in the low bits as well. */
+static uint64_t mix(uint64_t hash) {
+  hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+  hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+  return hash ^ hash >> 32;
+}
+
 /* The first and the last eight bytes of a short key, which may overlap: two loads and two multiplications side by side.
  * Longer keys go on in between. Keys are put by the host and looked up by what the server sends: a server can make a
  * look-up miss, not make the table degenerate. */
@@ -35,8 +42,7 @@ uint64_t sync_map_hash(sync_span key) {
   }
   uint64_t hash = first * odd ^ last * other;
   for (const char *at = key.bytes + 8; end - at > 8; at += 8) hash = (hash ^ hash >> 29 ^ load(at, 8)) * odd;
-  hash ^= hash >> 32;
-  return hash * odd ^ hash;
+  return mix(hash);
 }
 
 static bool slot_has(const struct sync_map_slot *slot, uint64_t hash, sync_span key) {
