@@ -360,8 +360,9 @@ static bool is_away(const sync_client *client) {
   return client->connection.phase == SYNC_PHASE_AWAY || client->connection.phase == SYNC_PHASE_GIVEN_UP;
 }
 
-/* A stream of another url has other ids. */
+/* A stream of another url has other ids, and its server's own wishes. */
 static void start_afresh(sync_client *client) {
+  sync_connection_forget_server(&client->connection);
   if (client->latest) sync_event_release(client->latest);
   client->latest = NULL;
   client->starved = true;

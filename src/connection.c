@@ -273,6 +273,11 @@ int64_t sync_connection_idle_timeout_ms(const struct sync_connection *connection
   return timeout < IDLE_MOST_MS ? timeout : IDLE_MOST_MS;
 }
 
+void sync_connection_forget_server(struct sync_connection *connection) {
+  connection->retry_ms = 0;
+  connection->learned_ms = 0;
+}
+
 void sync_connection_reconsider(struct sync_connection *connection) {
   if (connection->phase == SYNC_PHASE_OPEN)
     connection->deadline_ms = connection->heard_at_ms + sync_connection_idle_timeout_ms(connection);

@@ -107,6 +107,9 @@ void sync_connection_retry(struct sync_connection *connection, int64_t retry_ms)
 void sync_connection_ended(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                            int64_t retry_after_ms, struct sync_actions *actions);
 
+/* Another server: what the last one asked for, and its rhythm, are forgotten. */
+void sync_connection_forget_server(struct sync_connection *connection);
+
 /* The configuration has changed: the watchdog of an open stream is set anew. */
 void sync_connection_reconsider(struct sync_connection *connection);
 

@@ -178,6 +178,14 @@ static void retry_outlives_its_stream_and_retry_after_does_not(void **state) {
   check_wait(0, 3000, 6000);
 }
 
+static void another_server_is_not_bound_by_what_the_last_one_asked_for(void **state) {
+  (void)state;
+  virtual_open(&life);
+  sync_connection_retry(&life.connection, 3000);
+  sync_connection_forget_server(&life.connection);
+  check_wait(0, 0, 1000);
+}
+
 static void a_server_that_is_only_probed_can_ask_for_a_longer_wait_too(void **state) {
   (void)state;
   virtual_start(&life);
@@ -413,6 +421,7 @@ int main(void) {
       TEST(a_short_stream_that_brought_an_event_does_not_grow_the_wait),
       TEST(what_the_server_asks_for_is_the_least),
       TEST(retry_outlives_its_stream_and_retry_after_does_not),
+      TEST(another_server_is_not_bound_by_what_the_last_one_asked_for),
       TEST(a_server_that_is_only_probed_can_ask_for_a_longer_wait_too),
       TEST(after_the_last_attempt_the_stream_is_probed),
       TEST(a_probe_that_works_ends_the_error_and_the_count),
