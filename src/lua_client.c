@@ -1,8 +1,7 @@
 /*
  * lua_client.c - a sync_client as a userdata, and what arrives as Lua values.
  *
- * The userdata owns the client until close; its anchor holds the home used last (element 1) and the loop (element 2),
- * so that the collector cannot end the loop first. A client that the loop ended with itself is only forgotten.
+ * The userdata owns the client until close; its anchor keeps the loop, so that the collector cannot end that first.
  */
 #include "lua_client.h"
 

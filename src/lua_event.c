@@ -177,7 +177,7 @@ static int event_plain(lua_State *L) {
 
 /* pairs(event), where the VM asks: Lua 5.2 and later. Also makes `for k, v in pairs` show no hidden field. */
 static int event_pairs(lua_State *L) {
-  lua_getglobal(L, "next");
+  lua_pushvalue(L, lua_upvalueindex(1)); /* next, as it was at load: a sandbox may have none */
   lua_pushcfunction(L, event_plain);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
@@ -266,13 +266,16 @@ static void hide_metatable(lua_State *L) {
 
 void lua_event_open(lua_State *L) {
   static const luaL_Reg home_metamethods[] = {{"__gc", home_gc}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__pairs", event_pairs}, {"__tostring", event_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", event_tostring}, {NULL, NULL}};
   luaL_newmetatable(L, HOME_TYPE);
   compat_set_functions(L, home_metamethods);
   hide_metatable(L);
   lua_pop(L, 1);
   luaL_newmetatable(L, EVENT_TYPE);
   compat_set_functions(L, metamethods);
+  lua_getglobal(L, "next");
+  lua_pushcclosure(L, event_pairs, 1);
+  lua_setfield(L, -2, "__pairs");
   push_names(L);
   lua_json_push_memory(L);
   lua_pushcclosure(L, event_index, INDEX_NAMES + LUA_JSON_MEMORY_VALUES);

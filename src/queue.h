@@ -1,8 +1,8 @@
 /*
  * queue.h - what waits for the host, in order: events, state changes, failures, comments, questions.
  *
- * Its limit counts what a server can send without end (events, comments, bad events). The client's own few state
- * changes and failures are always taken, or the host would not learn why nothing arrives.
+ * Its limit stops the parser, so it bounds what a server can send without end (events, comments, bad events). The
+ * client's own few state changes and failures are always taken, or the host would not learn why nothing arrives.
  */
 #ifndef SYNC_QUEUE_H
 #define SYNC_QUEUE_H

@@ -1,4 +1,4 @@
--- Which known name did somebody mean? For messages about unknown options, methods and steps.
+-- Which known name did somebody mean? For messages about unknown names.
 
 local suggest = {}
 
