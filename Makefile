@@ -29,7 +29,8 @@ BINDING_OBJECTS = $(BINDING:src/%.c=$(BUILD)/$(LUA)/%.o)
 CORE = $(BUILD)/$(LUA)/sync/core.so
 C_TESTS = $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c)) $(BUILD)/c/json_portable_test
 
-.PHONY: all cores demo test bench lint layers check-asan check-valgrind fuzz sse-replay c-tests install clean deps
+.PHONY: all cores demo test bench lint layers check-asan check-valgrind fuzz sse-replay c-tests contract-service install \
+  clean deps
 all: $(CORE)
 
 cores:
@@ -62,13 +63,14 @@ $(BUILD)/sse-replay: src/sse_replay.c $(addprefix $(BUILD)/engine/,sse.o utf8.o 
 # Debian keeps modules in pure Lua under 5.1, whatever the version.
 SHARE = /usr/share/lua/5.1
 export LUA_PATH = lua/?.lua;lua/?/init.lua;spec/?.lua;$(SHARE)/?.lua;$(SHARE)/?/init.lua;;
-RUN = env LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" $(1)
+RUN = env LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" \
+  CLOCK_SHIFT_LIBRARY="$(abspath $(BUILD))/clock_shift.so" $(1)
 
 # ---- packages ---------------------------------------------------------------------------------------------------
 
 PACKAGES = gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libcjson-dev libcmocka-dev \
   lua5.4 liblua5.4-dev luajit2 libluajit2-5.1-dev lua-luv lua-cjson lua-socket lua-argparse lua-busted lua-check \
-  luarocks clang-format cppcheck valgrind
+  luarocks clang-format cppcheck valgrind nginx libnginx-mod-nchan nodejs tinyproxy microsocks openssl
 
 deps:
 	@.ci/install $(PACKAGES)
@@ -90,6 +92,12 @@ test: deps
 	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" '$(call RUN,$(lua)) examples/run.lua') \
 	  "rock" ".ci/as-tap .ci/rock"
 
+# The client as a contract-test service, for the public harness: docs/testing.md.
+PORT ?= 8123
+contract-service: deps
+	@$(MAKE) --no-print-directory all
+	@$(call RUN,$(LUA)) spec/contract/service.lua --port $(PORT)
+
 bench: deps
 	@$(MAKE) --no-print-directory cores $(BENCH_PROGRAMS)
 	@lua5.4 bench/run.lua --lua lua5.4,luajit $(BENCH_FLAGS)
@@ -102,7 +110,7 @@ layers:
 LUA_FILES = lua spec .ci bench examples types bin/ordersync
 lint:
 	@luacheck -q $(wildcard $(LUA_FILES))
-	@clang-format --dry-run -Werror $(wildcard src/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch] examples/*/*.c)
+	@clang-format --dry-run -Werror $(wildcard src/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/support/*.c bench/*.[ch] examples/*/*.c)
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
 
@@ -115,7 +123,12 @@ $(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/
 	@echo "  CC     $<"
 	@$(CC) $(ALL_CFLAGS) -Isrc -o $@ $< spec/fuzz/replay.c $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcjson
 
-c-tests: $(C_TESTS) $(FUZZ_REPLAYS)
+c-tests: $(C_TESTS) $(FUZZ_REPLAYS) $(BUILD)/clock_shift.so
+
+$(BUILD)/clock_shift.so: spec/support/clock_shift.c
+	@mkdir -p $(@D)
+	@echo "  CC     $<"
+	@$(CC) $(STD) $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
 $(BUILD)/c/json_portable_test: spec/c/json_test.c src/json.c $(HEADERS)
 	@mkdir -p $(@D)
@@ -136,7 +149,7 @@ check-asan: deps
 	  $(foreach t,$(C_TESTS:$(BUILD)/%=build/asan/%),"C: $(notdir $(t))" "$(t)") \
 	  $(foreach t,$(FUZZ_TARGETS),"corpus: $(t)" "build/asan/fuzz/$(t)_replay spec/fuzz/$(t)_corpus/*") \
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" 'env $(ASAN_ENV) LUA_CPATH="build/asan/$(lua)/?.so;;" \
-	    SSE_REPLAY=build/asan/sse-replay $(lua) /usr/bin/busted -o TAP')
+	    SSE_REPLAY=build/asan/sse-replay CLOCK_SHIFT_LIBRARY=build/asan/clock_shift.so $(lua) /usr/bin/busted -o TAP')
 
 # Lua 5.4 only: valgrind does not know LuaJIT's generated code.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes

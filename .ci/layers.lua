@@ -5,9 +5,9 @@
 local FLOORS = {
   { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map" } },
   { name = "protocol", files = { "utf8", "sse", "json", "event", "backoff" } },
-  { name = "state", files = { "queue", "history", "interest", "metrics" } },
-  { name = "connection", files = { "connection" } },
-  { name = "engine", files = { "options", "transport", "loop", "client", "intake" } },
+  { name = "state", files = { "queue", "history", "interest", "metrics", "recent" } },
+  { name = "connection", files = { "connection", "renewal", "verdict" } },
+  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "intake" } },
   { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_client", "lua_sync" } },
 }
 
@@ -16,8 +16,8 @@ local PROGRAMS = { sse_replay = true }
 
 -- Which foreign header belongs to whom: a file, or a floor.
 local FOREIGN = {
-  ["^curl/"] = { transport = true },
-  ["^uv%.h$"] = { loop = true, transport = true, client = true },
+  ["^curl/"] = { url = true, request = true, transport = true },
+  ["^uv%.h$"] = { loop = true, transport = true, client = true, sleep = true },
   ["^lua%.h$"] = { lua_compat = true },
   ["^lauxlib%.h$"] = { lua_compat = true },
   ["^cjson/"] = {},

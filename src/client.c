@@ -9,6 +9,14 @@
 
 #include "error.h"
 #include "options.h"
+#include "renewal.h"
+#include "url.h"
+
+/* A host that takes nothing while attempt after attempt fails must not fill the memory. */
+#define SIGNALS_MOST 1000u
+
+/* How long after a renewal the new stream may bring again what the old one brought: events were under way. */
+#define OVERLAP_MS 1000
 
 /* ---- timer ------------------------------------------------------------------------------------------------------- */
 
@@ -17,9 +25,10 @@ static void on_timer(uv_timer_t *timer);
 /* libuv runs timers before it reads: a host that was away for longer than the idle timeout has bytes waiting. So an
  * open stream is judged one turn later; 0 ms would be the same turn. A paused stream is silent because we are. */
 static bool look_again(sync_client *client) {
-  enum sync_phase phase = client->connection.phase;
-  if (phase != SYNC_PHASE_OPEN && phase != SYNC_PHASE_OPENING) return false;
-  if (sync_exchange_is_paused(client->exchange))
+  const struct sync_connection *connection = &client->connection;
+  if (connection->phase != SYNC_PHASE_OPEN && connection->phase != SYNC_PHASE_OPENING) return false;
+  if (sync_loop_now_ms(client->loop) < connection->deadline_ms) return false; /* it is the renewal's deadline */
+  if (sync_exchange_is_paused(client->stream->exchange))
     sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
   client->looking_again = !client->looking_again;
   if (client->looking_again) uv_timer_start(&client->timer, on_timer, 1, 0);
@@ -27,18 +36,26 @@ static bool look_again(sync_client *client) {
 }
 
 /* A response that is no event stream waits for the first bytes of its body, but not for ever. */
-static bool give_up_excerpt(sync_client *client) {
-  if (!client->ending || client->connection.phase != SYNC_PHASE_OPENING) return false;
-  sync_exchange_abort(client->exchange);
-  sync_client_end(client, &client->failure);
+static bool give_up_excerpt(struct sync_stream *stream, bool waits) {
+  if (!stream || !stream->ending || !waits) return false;
+  sync_exchange_abort(stream->exchange);
+  sync_client_end(stream, &stream->failure);
   return true;
+}
+
+static bool give_up_excerpts(sync_client *client) {
+  const struct sync_connection *connection = &client->connection;
+  int64_t now_ms = sync_loop_now_ms(client->loop);
+  return give_up_excerpt(client->successor, connection->renewal.phase == SYNC_RENEWAL_OPENING &&
+                                                now_ms >= connection->renewal.deadline_ms) ||
+         give_up_excerpt(client->stream, connection->phase == SYNC_PHASE_OPENING && now_ms >= connection->deadline_ms);
 }
 
 static void on_timer(uv_timer_t *timer) {
   sync_client *client = timer->data;
   struct sync_actions actions = {.count = 0};
   client->armed_ms = -1;
-  if (look_again(client) || give_up_excerpt(client)) return;
+  if (look_again(client) || give_up_excerpts(client)) return;
   sync_connection_tick(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
 }
@@ -63,10 +80,13 @@ void sync_client_mark_ready(sync_client *client) {
 }
 
 void sync_client_tell(sync_client *client, struct sync_entry entry) {
-  if (sync_queue_push(&client->queue, entry))
+  if (client->signals < SIGNALS_MOST && sync_queue_push(&client->queue, entry)) {
+    client->signals++;
     sync_client_mark_ready(client);
-  else
+  } else {
+    client->counters.totals.untold++;
     sync_entry_fini(client->alloc, &entry);
+  }
 }
 
 void sync_client_tell_failure(sync_client *client, const sync_failure *failure) {
@@ -76,8 +96,6 @@ void sync_client_tell_failure(sync_client *client, const sync_failure *failure) 
   sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_ERROR, .failure = copy});
 }
 
-/* ---- actions ----------------------------------------------------------------------------------------------------- */
-
 /* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
 static sync_span resume_id(const sync_client *client) {
   if (!client->starved) return sync_sse_last_id(&client->sse);
@@ -86,27 +104,111 @@ static sync_span resume_id(const sync_client *client) {
   return (sync_span){first, first ? strlen(first) : 0};
 }
 
-static sync_code open_exchange(sync_client *client) {
-  client->ending = client->looking_again = false;
-  client->retry_after_ms = 0;
-  if (sync_sse_restart(&client->sse, resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
-  client->starved = false;
-  struct sync_request request = {
-      .url = client->url,
-      .options = &client->options,
-      .headers = client->answer,
-      .header_count = client->answer_count,
-      .last_event_id = sync_sse_last_id(&client->sse),
-  };
-  return sync_exchange_start(client->exchange, &request);
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
+
+static struct sync_stream *stream_new(sync_client *client) {
+  struct sync_stream *stream = sync_alloc_zeroed(client->alloc, sizeof *stream);
+  if (!stream) return NULL;
+  stream->client = client;
+  stream->exchange = sync_exchange_new(client->loop->transport, &sync_intake_handlers, stream);
+  if (stream->exchange) return stream;
+  sync_alloc_free(client->alloc, stream);
+  return NULL;
 }
 
-static void carry_out_open(sync_client *client) {
+static void stream_free(struct sync_stream *stream) {
+  if (!stream) return;
+  const sync_allocator *alloc = stream->client->alloc;
+  sync_exchange_free(stream->exchange);
+  sync_redirect_reset(&stream->redirect, alloc);
+  sync_alloc_free(alloc, stream->answer);
+  sync_alloc_free(alloc, stream);
+}
+
+const char *sync_stream_url(const struct sync_stream *stream) {
+  return stream->redirect.url ? stream->redirect.url : stream->client->urls[stream->url];
+}
+
+sync_code sync_stream_send(struct sync_stream *stream) {
+  const sync_client *client = stream->client;
+  const struct sync_request request = {
+      .url = sync_stream_url(stream),
+      .options = &client->options,
+      .headers = stream->answer,
+      .header_count = stream->answer_count,
+      .last_event_id = resume_id(client),
+      .abroad = stream->redirect.abroad,
+      .as_get = stream->redirect.as_get,
+      .fresh = client->connection.fresh,
+  };
+  stream->moving = stream->ending = false;
+  stream->retry_after_ms = 0;
+  return sync_exchange_start(stream->exchange, &request);
+}
+
+/* Every connect begins with the url itself, and takes the headers that were answered last. */
+static sync_code stream_begin(struct sync_stream *stream, int url) {
+  sync_client *client = stream->client;
+  sync_redirect_reset(&stream->redirect, client->alloc);
+  sync_alloc_free(client->alloc, stream->answer);
+  stream->answer = client->answer;
+  stream->answer_count = client->answer_count;
+  client->answer = NULL;
+  client->answer_count = 0;
+  stream->url = url;
+  return sync_stream_send(stream);
+}
+
+/* Made ready to read from a stream that begins behind the last event. */
+static sync_code begin_reading(sync_client *client) {
+  client->looking_again = false;
+  if (sync_sse_restart(&client->sse, resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
+  client->starved = false;
+  return SYNC_OK;
+}
+
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
+
+static void fail_request(struct sync_stream *stream, sync_code code) {
   sync_failure failure;
-  sync_code code = open_exchange(client);
-  if (code == SYNC_OK) return;
   sync_failure_set(&failure, code, "the request could not be made: %s", sync_code_text(code));
-  sync_client_end(client, &failure);
+  sync_client_end(stream, &failure);
+}
+
+static void carry_out_open(sync_client *client, int url) {
+  sync_code code = begin_reading(client);
+  if (code == SYNC_OK) code = stream_begin(client->stream, url);
+  if (code != SYNC_OK) fail_request(client->stream, code);
+}
+
+static void abandon(sync_client *client) {
+  stream_free(client->successor);
+  client->successor = NULL;
+}
+
+static void fail_renewal(sync_client *client, const sync_failure *failure) {
+  struct sync_actions actions = {.count = 0};
+  abandon(client);
+  sync_renewal_ended(&client->connection, sync_loop_now_ms(client->loop), failure, &actions);
+  sync_client_carry_out(client, &actions);
+}
+
+static void carry_out_renew(sync_client *client, int url) {
+  sync_failure failure;
+  client->successor = stream_new(client);
+  if (client->successor && stream_begin(client->successor, url) == SYNC_OK) return;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to renew the stream");
+  fail_renewal(client, &failure);
+}
+
+/* What the old stream had in hand, half an event, comes again from the new one. */
+static void carry_out_replace(sync_client *client) {
+  stream_free(client->stream);
+  client->stream = client->successor;
+  client->successor = NULL;
+  client->counters.totals.renewals++;
+  client->overlaps_until_ms = sync_loop_now_ms(client->loop) + OVERLAP_MS;
+  if (begin_reading(client) != SYNC_OK) fail_request(client->stream, SYNC_NO_MEMORY);
 }
 
 /* A question that is lost would be waited for without end. */
@@ -152,20 +254,34 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
     const struct sync_action *action = &actions->list[i];
     switch (action->kind) {
     case SYNC_ACTION_ASK: carry_out_ask(client); break;
-    case SYNC_ACTION_OPEN: carry_out_open(client); break;
-    case SYNC_ACTION_ABORT: sync_exchange_abort(client->exchange); break;
+    case SYNC_ACTION_OPEN: carry_out_open(client, action->url); break;
+    case SYNC_ACTION_ABORT: sync_exchange_abort(client->stream->exchange); break;
     case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
     case SYNC_ACTION_FAILURE: carry_out_failure(client, &action->failure); break;
+    case SYNC_ACTION_RENEW: carry_out_renew(client, action->url); break;
+    case SYNC_ACTION_ABANDON: abandon(client); break;
+    case SYNC_ACTION_REPLACE: carry_out_replace(client); break;
     }
   }
   sync_client_set_timer(client);
 }
 
-void sync_client_end(sync_client *client, const sync_failure *failure) {
-  const sync_failure copy = *failure; /* it may be the client's own, which is about to change */
+void sync_client_end(struct sync_stream *stream, const sync_failure *failure) {
+  const sync_failure copy = *failure; /* it may be the stream's own, which is about to go */
+  sync_client *client = stream->client;
   struct sync_actions actions = {.count = 0};
-  client->ending = false;
-  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &copy, client->retry_after_ms, &actions);
+  stream->ending = false;
+  if (stream == client->successor) {
+    fail_renewal(client, &copy);
+    return;
+  }
+  sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &copy, stream->retry_after_ms, &actions);
+  sync_client_carry_out(client, &actions);
+}
+
+void sync_client_distrust(sync_client *client, const sync_failure *failure, bool revive) {
+  struct sync_actions actions = {.count = 0};
+  sync_connection_distrust(&client->connection, sync_loop_now_ms(client->loop), failure, revive, &actions);
   sync_client_carry_out(client, &actions);
 }
 
@@ -175,6 +291,8 @@ static struct sync_connection_config connection_config(const sync_options *optio
   return (struct sync_connection_config){
       .ask = options->ask_headers,
       .auto_reconnect = options->auto_reconnect,
+      .strict = options->strict,
+      .urls = (int)options->fallback_url_count + 1,
       .stop_when_exhausted = options->stop_when_exhausted,
       .max_reconnect_attempts = options->max_reconnect_attempts,
       .reconnect_delay_ms = options->reconnect_delay_ms,
@@ -187,20 +305,39 @@ static struct sync_connection_config connection_config(const sync_options *optio
   };
 }
 
-/* Checks `options` and copies them and their url; on an error both outputs are untouched. */
-static sync_code adopt(const sync_allocator *alloc, const sync_options *options, sync_options *copy, char **url,
+static void free_urls(const sync_allocator *alloc, char **urls, size_t count) {
+  for (size_t i = 0; urls && i < count; i++) sync_alloc_free(alloc, urls[i]);
+  sync_alloc_free(alloc, urls);
+}
+
+/* All of them as they are asked, the first one first, or NULL. */
+static char **complete_urls(const sync_allocator *alloc, const sync_options *options, sync_failure *failure) {
+  size_t count = options->fallback_url_count + 1;
+  char **urls = sync_alloc_zeroed(alloc, count * sizeof *urls);
+  if (!urls) sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the url");
+  for (size_t i = 0; urls && i < count; i++) {
+    urls[i] = sync_url_complete(alloc, i ? options->fallback_urls[i - 1] : options->url, options, failure);
+    if (urls[i]) continue;
+    free_urls(alloc, urls, i);
+    return NULL;
+  }
+  return urls;
+}
+
+/* Checks `options` and copies them and their urls; on an error both outputs are untouched. */
+static sync_code adopt(const sync_allocator *alloc, const sync_options *options, sync_options *copy, char ***urls,
                        sync_failure *failure) {
   sync_failure ours;
   if (!failure) failure = &ours;
   sync_code code = sync_options_check(options, failure);
   if (code != SYNC_OK) return code;
-  char *made = sync_transport_url(alloc, options, failure);
+  char **made = complete_urls(alloc, options, failure);
   if (!made) return failure->code;
   if (!sync_options_copy(alloc, copy, options)) {
-    sync_alloc_free(alloc, made);
+    free_urls(alloc, made, options->fallback_url_count + 1);
     return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the options");
   }
-  *url = made;
+  *urls = made;
   return SYNC_OK;
 }
 
@@ -213,7 +350,8 @@ static void on_closed(uv_handle_t *handle) {
 static void release(sync_client *client) {
   sync_link_remove(&client->link);
   sync_link_remove(&client->ready_link);
-  sync_exchange_free(client->exchange);
+  stream_free(client->stream);
+  abandon(client);
   if (client->latest) sync_event_release(client->latest);
   sync_entry_fini(client->alloc, &client->current);
   sync_queue_fini(&client->queue);
@@ -223,9 +361,10 @@ static void release(sync_client *client) {
   sync_counters_fini(&client->counters);
   sync_segments_fini(&client->segments);
   sync_sse_fini(&client->sse);
+  sync_recent_fini(&client->recent);
+  free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
   sync_alloc_free(client->alloc, client->answer);
-  sync_alloc_free(client->alloc, client->url);
   uv_close((uv_handle_t *)&client->timer, on_closed);
 }
 
@@ -244,6 +383,11 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   sync_counters_init(&client->counters, alloc);
 }
 
+/* The standard knows nothing of duplicates. */
+static size_t duplicate_window(const sync_options *options) {
+  return options->strict ? 0 : options->duplicate_window;
+}
+
 static bool configure_parts(sync_client *client) {
   const sync_options *options = &client->options;
   const struct sync_connection_config config = connection_config(options);
@@ -251,9 +395,10 @@ static bool configure_parts(sync_client *client) {
   sync_queue_init(&client->queue, client->alloc, options->queue_limit);
   sync_history_init(&client->history, client->alloc, options->event_history_limit);
   sync_sse_init(&client->sse, client->alloc, options->max_event_bytes);
+  sync_recent_init(&client->recent, client->alloc, duplicate_window(options));
   sync_connection_init(&client->connection, &config, sync_loop_random, client->loop);
-  client->exchange = sync_exchange_new(client->loop->transport, &sync_intake_handlers, client);
-  if (!client->exchange) return false;
+  client->stream = stream_new(client);
+  if (!client->stream) return false;
   if (!options->last_event_id) return true;
   const sync_span id = {options->last_event_id, strlen(options->last_event_id)};
   return sync_sse_restart(&client->sse, id) == SYNC_OK;
@@ -266,7 +411,7 @@ sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_
   }
   sync_client *client = sync_alloc_zeroed(loop->alloc, sizeof *client);
   if (!client) goto no_memory;
-  if (adopt(loop->alloc, options, &client->options, &client->url, failure) != SYNC_OK) {
+  if (adopt(loop->alloc, options, &client->options, &client->urls, failure) != SYNC_OK) {
     sync_alloc_free(loop->alloc, client);
     return NULL;
   }
@@ -333,17 +478,29 @@ sync_code sync_client_reconnect(sync_client *client) {
   return follow(client, &actions);
 }
 
-sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count) {
+/* Nothing of what the host says changes: only how it is reached. */
+sync_code sync_client_network_changed(sync_client *client) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_NETWORK_CHANGED, "the network changed: the stream is opened anew");
+  (void)fresh_now_ms(client);
+  sync_client_distrust(client, &failure, true);
+  sync_loop_settle(client->loop);
+  return SYNC_OK;
+}
+
+sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count, int64_t ttl_ms,
+                             sync_failure *failure) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   for (size_t i = 0; i < count; i++)
-    if (sync_header_check(&headers[i], NULL) != SYNC_OK) return SYNC_HEADER;
+    if (sync_header_check(&headers[i], failure) != SYNC_OK) return SYNC_HEADER;
   sync_header *copy = sync_headers_copy(client->alloc, headers, count);
   if (count && !copy) return SYNC_NO_MEMORY;
   sync_alloc_free(client->alloc, client->answer);
   client->answer = copy;
   client->answer_count = count;
   struct sync_actions actions = {.count = 0};
-  sync_connection_answered(&client->connection, fresh_now_ms(client), &actions);
+  sync_connection_answered(&client->connection, fresh_now_ms(client), ttl_ms, &actions);
   return follow(client, &actions);
 }
 
@@ -360,34 +517,42 @@ static bool is_away(const sync_client *client) {
   return client->connection.phase == SYNC_PHASE_AWAY || client->connection.phase == SYNC_PHASE_GIVEN_UP;
 }
 
-/* A stream of another url has other ids, and its server's own wishes. */
-static void start_afresh(sync_client *client) {
-  sync_connection_forget_server(&client->connection);
+/* The next connect begins with the options' own last event ID. */
+static void forget_cursor(sync_client *client) {
   if (client->latest) sync_event_release(client->latest);
   client->latest = NULL;
   client->starved = true;
 }
 
+static bool is_same_text(const char *a, const char *b) {
+  return a && b && strcmp(a, b) == 0;
+}
+
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure) {
   if (!sync_loop_ours(client->loop)) return sync_failure_set(failure, SYNC_FORKED, "%s", sync_code_text(SYNC_FORKED));
   sync_options copy;
-  char *url;
-  sync_code code = adopt(client->alloc, options, &copy, &url, failure);
+  char **urls;
+  sync_code code = adopt(client->alloc, options, &copy, &urls, failure);
   if (code != SYNC_OK) return code;
   if (!sync_history_resize(&client->history, copy.event_history_limit)) {
+    free_urls(client->alloc, urls, copy.fallback_url_count + 1);
     sync_options_fini(client->alloc, &copy);
-    sync_alloc_free(client->alloc, url);
     return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for event_history_limit");
   }
   bool reopen = !sync_options_same_request(&client->options, &copy) && !is_away(client);
-  if (strcmp(client->options.url, copy.url) != 0) start_afresh(client);
+  if (strcmp(client->options.url, copy.url) != 0) { /* another stream has other ids, and its server's own wishes */
+    sync_connection_forget_server(&client->connection);
+    forget_cursor(client);
+  }
+  if (copy.last_event_id && !is_same_text(client->options.last_event_id, copy.last_event_id)) forget_cursor(client);
+  free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
-  sync_alloc_free(client->alloc, client->url);
   client->options = copy;
-  client->url = url;
+  client->urls = urls;
   client->connection.config = connection_config(&copy);
   client->queue.limit = copy.queue_limit;
   client->sse.max_event_bytes = copy.max_event_bytes;
+  sync_recent_resize(&client->recent, duplicate_window(&copy));
   sync_event_names_init(&client->names, &client->options);
   if (reopen) return sync_client_reconnect(client);
   const struct sync_actions none = {.count = 0};
@@ -429,6 +594,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     if (sync_link_alone(&client->loop->ready)) sync_loop_settle(client->loop);
     return false;
   }
+  if (current->kind == SYNC_ITEM_STATE || current->kind == SYNC_ITEM_ERROR) client->signals--;
   *item = (sync_item){.kind = current->kind};
   switch (current->kind) {
   case SYNC_ITEM_STATE:

@@ -12,6 +12,22 @@
 #include "loop.h"
 #include "metrics.h"
 #include "queue.h"
+#include "recent.h"
+#include "redirect.h"
+
+/* A request and what came of it. A client has one, and a second while its stream is being renewed. */
+struct sync_stream {
+  sync_client *client;
+  struct sync_exchange *exchange;
+  int url;             /* which one was asked for */
+  sync_header *answer; /* headers of this connect */
+  size_t answer_count;
+  struct sync_redirect redirect;
+  bool moving;          /* the exchange ends so that the redirect can be followed */
+  bool ending;          /* we are ending the exchange ourselves: `failure` says why */
+  sync_failure failure; /* of a response that is no event stream, or of a lack of memory */
+  int64_t retry_after_ms;
+};
 
 struct sync_client {
   sync_loop *loop;
@@ -21,14 +37,17 @@ struct sync_client {
   void *data;
 
   sync_options options; /* our own copy */
-  char *url;            /* with path and query */
+  char **urls;          /* with path and query */
   struct sync_event_names names;
-  sync_header *answer; /* headers of this connect */
+  sync_header *answer; /* headers for the next connect */
   size_t answer_count;
 
   struct sync_connection connection;
-  struct sync_exchange *exchange;
-  struct sync_sse sse;
+  struct sync_stream *stream;
+  struct sync_stream *successor; /* NULL: the stream is not being renewed */
+  struct sync_sse sse;           /* of the stream */
+  struct sync_recent recent;
+  int64_t overlaps_until_ms; /* what the stream before this one brought may come again */
   uv_timer_t timer;
   int64_t armed_ms; /* the deadline that the timer is set to; -1: none */
 
@@ -41,12 +60,11 @@ struct sync_client {
   struct sync_counters counters;
   sync_event *latest; /* the last event that was kept: the cursor, should memory run out */
   uint64_t seq;
-  unsigned wants; /* enum sync_want */
+  unsigned wants;   /* enum sync_want */
+  unsigned signals; /* states and errors on the queue */
 
-  sync_failure failure; /* the last one; `ending`: why we are ending the exchange ourselves */
-  bool ending;
-  bool looking_again; /* the watchdog's deadline has come: bytes that came before it are read first */
-  int64_t retry_after_ms;
+  sync_failure failure;       /* told last; none since the last connect: SYNC_OK */
+  bool looking_again;         /* the watchdog's deadline has come: bytes that came before it are read first */
   bool starved;               /* the parser is ahead of `latest` */
   int64_t chunk_at_ms;        /* wall clock of the bytes being read */
   int64_t connected_at_ms;    /* wall clock */
@@ -57,14 +75,21 @@ struct sync_client {
   int64_t sample_at_us;
 };
 
-/* Handlers for the exchange of a client, which is their `arg`. */
+/* Handlers for the exchange of a stream, which is their `arg`. */
 extern const struct sync_exchange_handlers sync_intake_handlers;
+
+/* What it is asked for: the url, or where a redirect led. */
+const char *sync_stream_url(const struct sync_stream *stream);
+
+/* Sends the request: the first one, or the next of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
+sync_code sync_stream_send(struct sync_stream *stream);
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */
 void sync_client_carry_out(sync_client *client, const struct sync_actions *actions);
 
-/* The exchange is over, or was never begun: what follows is the connection's to say. */
-void sync_client_end(sync_client *client, const sync_failure *failure);
+/* The exchange is over, or was never begun: what follows is the connection's to say. The stream may be gone after it.
+ */
+void sync_client_end(struct sync_stream *stream, const sync_failure *failure);
 
 /* Sets the timer if the connection's deadline has changed. */
 void sync_client_set_timer(sync_client *client);
@@ -72,6 +97,9 @@ void sync_client_set_timer(sync_client *client);
 /* Queues an item of the client's own; without memory it is lost, and health still tells. */
 void sync_client_tell(sync_client *client, struct sync_entry entry);
 void sync_client_tell_failure(sync_client *client, const sync_failure *failure);
+
+/* Connections that are open may be dead, for the reason in `failure`. `revive`: who has given up tries again. */
+void sync_client_distrust(sync_client *client, const sync_failure *failure, bool revive);
 
 /* An item has come: puts the client on the loop's list of those with items, unless its host pulls. */
 void sync_client_mark_ready(sync_client *client);

@@ -2,12 +2,9 @@
  */
 #include "connection.h"
 
-#include <ctype.h>
-#include <string.h>
-#include <strings.h>
-
 #include "backoff.h"
 #include "error.h"
+#include "renewal.h"
 
 /* The idle timeout that is worked out from heartbeats stays between these. */
 #define IDLE_LEAST_MS (5 * 1000)
@@ -16,9 +13,13 @@
 /* A server may ask for a longer wait than max_reconnect_delay_ms, but not for a deaf kitchen. */
 #define FLOOR_MOST_MS (60 * 60 * 1000)
 
+/* Streams in a row that ended at once and brought nothing, from which on it is called by its name. Two happen when a
+ * proxy in front of the server is restarted as well. */
+#define TIGHT_LOOP_FROM 3
+
 /* ---- actions ----------------------------------------------------------------------------------------------------- */
 
-static struct sync_action *act(struct sync_actions *actions, enum sync_action_kind kind) {
+struct sync_action *sync_actions_add(struct sync_actions *actions, enum sync_action_kind kind) {
   struct sync_action *action = &actions->list[actions->count++];
   action->kind = kind;
   return action;
@@ -26,7 +27,7 @@ static struct sync_action *act(struct sync_actions *actions, enum sync_action_ki
 
 static void set_state(struct sync_connection *connection, sync_state state, struct sync_actions *actions) {
   if (connection->state == state) return;
-  struct sync_action *action = act(actions, SYNC_ACTION_STATE);
+  struct sync_action *action = sync_actions_add(actions, SYNC_ACTION_STATE);
   action->from = connection->state;
   action->to = state;
   connection->state = state;
@@ -38,64 +39,95 @@ static void set_phase(struct sync_connection *connection, enum sync_phase phase,
 }
 
 static void drop(struct sync_connection *connection, struct sync_actions *actions) {
-  if (connection->phase == SYNC_PHASE_OPENING || connection->phase == SYNC_PHASE_OPEN) act(actions, SYNC_ACTION_ABORT);
+  sync_renewal_cancel(connection, actions);
+  if (connection->phase == SYNC_PHASE_OPENING || connection->phase == SYNC_PHASE_OPEN)
+    sync_actions_add(actions, SYNC_ACTION_ABORT);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void send_request(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
   set_phase(connection, SYNC_PHASE_OPENING, now_ms + connection->config.connect_timeout_ms);
-  act(actions, SYNC_ACTION_OPEN);
+  sync_actions_add(actions, SYNC_ACTION_OPEN)->url = connection->url;
 }
 
 static void open_stream(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
   if (connection->state != SYNC_ERROR || !connection->lost_before)
     set_state(connection, connection->lost_before ? SYNC_RECONNECTING : SYNC_CONNECTING, actions);
+  connection->expires_at_ms = -1;
   if (!connection->config.ask) {
     send_request(connection, now_ms, actions);
     return;
   }
   set_phase(connection, SYNC_PHASE_ASKING, -1);
-  act(actions, SYNC_ACTION_ASK);
+  sync_actions_add(actions, SYNC_ACTION_ASK);
 }
 
-/* ---- after a loss ------------------------------------------------------------------------------------------------ */
+/* ---- after a loss: what it was ----------------------------------------------------------------------------------- */
 
 static bool exhausted(const struct sync_connection *connection) {
   return connection->failures > 0 && connection->failures >= connection->config.max_reconnect_attempts;
 }
 
-static int64_t delay_ms(struct sync_connection *connection, int64_t retry_after_ms) {
+/* A stream that ends early and without an event is of no use, like a connect that fails. One that brought an event
+ * leaves the backoff where it is. */
+static bool judge_stream(struct sync_connection *connection, int64_t now_ms) {
+  bool stable = now_ms - connection->opened_at_ms >= connection->config.stable_after_ms;
+  if (stable) connection->backoff_step = 0;
+  connection->barren = stable || connection->productive ? 0 : connection->barren + 1;
+  return !connection->productive;
+}
+
+/* An end that comes over and over is called by its name. */
+static void name_tight_loop(const struct sync_connection *connection, sync_failure *failure) {
+  if (failure->code != SYNC_STREAM_ENDED && failure->code != SYNC_STREAM_CUT) return;
+  if (connection->barren < TIGHT_LOOP_FROM) return;
+  const sync_failure end = *failure;
+  sync_failure_set(failure, SYNC_TIGHT_LOOP, "tight loop: %d connects without an event; %s", connection->barren,
+                   end.message);
+  failure->status = end.status;
+}
+
+/* What the attempt or the stream that just ended says about the next ones. true: it was useless, and the wait after the
+ * next such one will be longer. */
+static bool take_stock(struct sync_connection *connection, int64_t now_ms, sync_failure *failure) {
+  if (failure->code == SYNC_IDLE_TIMEOUT || failure->code == SYNC_CONNECT_TIMEOUT) connection->fresh = true;
+  if (connection->phase != SYNC_PHASE_OPEN) {
+    connection->failures++;
+    return true;
+  }
+  bool useless = judge_stream(connection, now_ms);
+  name_tight_loop(connection, failure);
+  return useless;
+}
+
+/* ---- after a loss: when to try again ----------------------------------------------------------------------------- */
+
+int64_t sync_connection_spread_ms(struct sync_connection *connection, int64_t interval_ms) {
+  uint64_t random = connection->random(connection->random_arg);
+  return interval_ms + (int64_t)(random % ((uint64_t)interval_ms / 5 + 1));
+}
+
+/* `probing`: not expected to work soon. */
+static int64_t delay_ms(struct sync_connection *connection, bool probing) {
   const struct sync_connection_config *config = &connection->config;
-  int64_t floor_ms = retry_after_ms > connection->retry_ms ? retry_after_ms : connection->retry_ms;
+  int64_t floor_ms =
+      connection->retry_after_ms > connection->retry_ms ? connection->retry_after_ms : connection->retry_ms;
   struct sync_backoff backoff = {
       .base_ms = connection->retry_ms > 0 ? connection->retry_ms : config->reconnect_delay_ms,
       .cap_ms = config->max_reconnect_delay_ms,
       .floor_ms = floor_ms < FLOOR_MOST_MS ? floor_ms : FLOOR_MOST_MS,
   };
-  uint64_t random = connection->random(connection->random_arg);
-  if (exhausted(connection)) { /* probing: spread over a fifth, so that probes of many terminals drift apart */
+  if (probing) {
     int64_t least_ms = config->stream_retry_interval_ms;
-    if (least_ms < backoff.floor_ms) least_ms = backoff.floor_ms;
-    return least_ms + (int64_t)(random % ((uint64_t)least_ms / 5 + 1));
+    return sync_connection_spread_ms(connection, least_ms > backoff.floor_ms ? least_ms : backoff.floor_ms);
   }
-  return sync_backoff_delay_ms(&backoff, connection->backoff_step, random);
+  return sync_backoff_delay_ms(&backoff, connection->backoff_step, connection->random(connection->random_arg));
 }
 
-/* What the attempt or the stream that just ended says about the next ones. true: it was useless, and the wait after the
- * next such one will be longer. A short stream that brought an event leaves the backoff where it is. */
-static bool take_stock(struct sync_connection *connection, int64_t now_ms) {
-  if (connection->phase != SYNC_PHASE_OPEN) {
-    connection->failures++;
-    return true;
-  }
-  if (now_ms - connection->opened_at_ms >= connection->config.stable_after_ms) connection->backoff_step = 0;
-  return !connection->productive;
-}
-
-static void tell_failure(const struct sync_connection *connection, const sync_failure *failure, int64_t retry_at_ms,
-                         struct sync_actions *actions) {
-  struct sync_action *action = act(actions, SYNC_ACTION_FAILURE);
+void sync_connection_tell(const struct sync_connection *connection, const sync_failure *failure, int64_t retry_at_ms,
+                          struct sync_actions *actions) {
+  struct sync_action *action = sync_actions_add(actions, SYNC_ACTION_FAILURE);
   action->failure = *failure;
   action->failure.attempt = connection->failures;
   action->failure.next_retry_at_ms = retry_at_ms;
@@ -106,42 +138,81 @@ static void tell_exhausted(const struct sync_connection *connection, int64_t ret
   sync_failure failure;
   sync_failure_set(&failure, SYNC_EXHAUSTED, "%d attempts in a row failed; %s", connection->failures,
                    retry_at_ms < 0 ? "staying away" : "the stream is probed from now on");
-  tell_failure(connection, &failure, retry_at_ms, actions);
+  sync_connection_tell(connection, &failure, retry_at_ms, actions);
 }
 
-static void give_up(struct sync_connection *connection, const sync_failure *failure, struct sync_actions *actions) {
-  set_phase(connection, SYNC_PHASE_GIVEN_UP, -1);
-  tell_failure(connection, failure, -1, actions);
+/* ---- after a loss: the ways on ----------------------------------------------------------------------------------- */
+
+/* Credentials may have expired since they were given: the host is asked for others, once. */
+static bool ask_again(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
+                      struct sync_actions *actions) {
+  const struct sync_connection_config *config = &connection->config;
+  if (failure->error_class != SYNC_CLASS_AUTHENTICATION || connection->asked_again) return false;
+  if (!config->ask || !config->auto_reconnect) return false;
+  sync_failure told = *failure;
+  told.retryable = connection->asked_again = true;
+  sync_connection_tell(connection, &told, now_ms, actions);
+  open_stream(connection, now_ms, actions);
+  return true;
 }
 
-static void wait_and_retry(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
-                           int64_t retry_after_ms, struct sync_actions *actions) {
-  int64_t retry_at_ms = now_ms + delay_ms(connection, retry_after_ms);
-  set_phase(connection, SYNC_PHASE_WAITING, retry_at_ms);
-  tell_failure(connection, failure, retry_at_ms, actions);
+/* The next url is tried at once: who comes here has waited before the round. 204 is not an outage but an instruction.
+ */
+static bool fail_over(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
+                      struct sync_actions *actions) {
+  if (connection->url + 1 >= connection->config.urls || !connection->config.auto_reconnect) return false;
+  if (failure->code == SYNC_HTTP_NO_CONTENT) return false;
+  connection->url++;
+  connection->asked_again = false;
+  sync_connection_forget_server(connection);
+  sync_connection_tell(connection, failure, now_ms, actions);
+  open_stream(connection, now_ms, actions);
+  return true;
 }
 
-/* An attempt or a stream is over: now back off, probe, or give up. */
+/* A round begins with the first url, and with nothing known of any. */
+static void begin_round(struct sync_connection *connection) {
+  if (connection->url > 0) sync_connection_forget_server(connection);
+  connection->url = 0;
+  connection->hope = connection->asked_again = false;
+  connection->retry_after_ms = 0;
+}
+
+static void go_on(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure, bool useless,
+                  struct sync_actions *actions) {
+  const struct sync_connection_config *config = &connection->config;
+  bool spent = exhausted(connection), unlikely = !connection->hope;
+  bool possible = connection->hope || failure->error_class == SYNC_CLASS_CONFIGURATION;
+  bool retry = possible && config->auto_reconnect && !(spent && config->stop_when_exhausted);
+  int64_t retry_at_ms = retry ? now_ms + delay_ms(connection, spent || unlikely) : -1;
+  set_phase(connection, retry ? SYNC_PHASE_WAITING : SYNC_PHASE_GIVEN_UP, retry_at_ms);
+  sync_connection_tell(connection, failure, retry_at_ms, actions);
+  if (useless) connection->backoff_step++;
+  if (spent && connection->hope && connection->state != SYNC_ERROR) tell_exhausted(connection, retry_at_ms, actions);
+  set_state(connection, retry && !spent && !unlikely ? SYNC_RECONNECTING : SYNC_ERROR, actions);
+  begin_round(connection);
+}
+
+/* An attempt or a stream is over: ask for other credentials, try the next url, back off, probe, or give up. */
 static void lose(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                  int64_t retry_after_ms, struct sync_actions *actions) {
-  bool useless = take_stock(connection, now_ms);
+  sync_failure named = *failure;
+  bool was_open = connection->phase == SYNC_PHASE_OPEN;
+  sync_renewal_cancel(connection, actions);
+  if (ask_again(connection, now_ms, failure, actions)) return;
+  if (failure->retryable) connection->hope = true;
+  if (retry_after_ms > connection->retry_after_ms) connection->retry_after_ms = retry_after_ms;
+  if (!was_open && fail_over(connection, now_ms, failure, actions)) return;
+  bool useless = take_stock(connection, now_ms, &named);
   connection->lost_before = true;
-  bool spent = exhausted(connection);
-  bool retry =
-      failure->retryable && connection->config.auto_reconnect && !(spent && connection->config.stop_when_exhausted);
-  if (retry)
-    wait_and_retry(connection, now_ms, failure, retry_after_ms, actions);
-  else
-    give_up(connection, failure, actions);
-  if (useless) connection->backoff_step++;
-  if (spent && failure->retryable && connection->state != SYNC_ERROR)
-    tell_exhausted(connection, connection->deadline_ms, actions);
-  set_state(connection, retry && !spent ? SYNC_RECONNECTING : SYNC_ERROR, actions);
+  go_on(connection, now_ms, &named, useless, actions);
 }
 
 void sync_connection_ended(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                            int64_t retry_after_ms, struct sync_actions *actions) {
-  if (connection->phase == SYNC_PHASE_OPENING || connection->phase == SYNC_PHASE_OPEN)
+  if (connection->phase == SYNC_PHASE_OPEN && connection->renewal.phase == SYNC_RENEWAL_READY)
+    sync_renewal_replace(connection, now_ms, actions);
+  else if (connection->phase == SYNC_PHASE_OPENING || connection->phase == SYNC_PHASE_OPEN)
     lose(connection, now_ms, failure, retry_after_ms, actions);
 }
 
@@ -151,12 +222,14 @@ void sync_connection_init(struct sync_connection *connection, const struct sync_
                           uint64_t (*random)(void *arg), void *random_arg) {
   *connection = (struct sync_connection){.config = *config, .random = random, .random_arg = random_arg};
   connection->state = SYNC_DISCONNECTED;
+  connection->expires_at_ms = connection->renewal.deadline_ms = -1;
   set_phase(connection, SYNC_PHASE_AWAY, -1);
 }
 
 static void begin_session(struct sync_connection *connection) {
+  begin_round(connection);
   connection->lost_before = false;
-  connection->failures = 0;
+  connection->failures = connection->barren = 0;
   connection->backoff_step = 0;
 }
 
@@ -180,70 +253,49 @@ void sync_connection_restart(struct sync_connection *connection, int64_t now_ms,
   open_stream(connection, now_ms, actions);
 }
 
-void sync_connection_answered(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
-  if (connection->phase == SYNC_PHASE_ASKING) send_request(connection, now_ms, actions);
+void sync_connection_distrust(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
+                              bool revive, struct sync_actions *actions) {
+  if (connection->phase == SYNC_PHASE_AWAY || (connection->phase == SYNC_PHASE_GIVEN_UP && !revive)) return;
+  if (connection->phase == SYNC_PHASE_OPEN) sync_connection_tell(connection, failure, now_ms, actions);
+  connection->fresh = true;
+  sync_connection_restart(connection, now_ms, actions);
+}
+
+void sync_connection_answered(struct sync_connection *connection, int64_t now_ms, int64_t ttl_ms,
+                              struct sync_actions *actions) {
+  sync_renewal_answered(connection, now_ms, ttl_ms, actions);
+  if (connection->phase != SYNC_PHASE_ASKING) return;
+  connection->expires_at_ms = ttl_ms > 0 ? now_ms + ttl_ms : -1;
+  send_request(connection, now_ms, actions);
 }
 
 void sync_connection_refused(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                              struct sync_actions *actions) {
+  if (connection->renewal.phase == SYNC_RENEWAL_ASKING) sync_renewal_ended(connection, now_ms, failure, actions);
   if (connection->phase == SYNC_PHASE_ASKING) lose(connection, now_ms, failure, 0, actions);
 }
 
-/* ---- the response ------------------------------------------------------------------------------------------------ */
-
-/* The type and subtype are `text/event-stream`, in any case, parameters aside. */
-static bool is_event_stream(const char *content_type) {
-  static const char wanted[] = "text/event-stream";
-  if (!content_type || strncasecmp(content_type, wanted, sizeof wanted - 1) != 0) return false;
-  const char *rest = content_type + sizeof wanted - 1;
-  while (isspace((unsigned char)*rest)) rest++;
-  return *rest == '\0' || *rest == ';';
-}
-
-static sync_code status_code(int status) {
-  switch (status) {
-  case 204: return SYNC_HTTP_NO_CONTENT;
-  case 401:
-  case 403: return SYNC_HTTP_AUTH;
-  case 301:
-  case 302:
-  case 303:
-  case 307:
-  case 308: return SYNC_HTTP_REDIRECT;
-  default: return SYNC_HTTP_STATUS;
-  }
-}
-
-sync_code sync_connection_judge(int status, const char *content_type, sync_failure *failure) {
-  if (status == 200 && is_event_stream(content_type)) return SYNC_OK;
-  if (status == 200)
-    sync_failure_set(failure, SYNC_CONTENT_TYPE, "expected text/event-stream, got status 200 with %s",
-                     content_type ? content_type : "no content type");
-  else
-    sync_failure_set(failure, status_code(status), "the server answered %d", status);
-  failure->status = status;
-  if (failure->code == SYNC_HTTP_STATUS) failure->retryable = status == 408 || status == 429 || status >= 500;
-  return failure->code;
-}
+/* ---- the stream -------------------------------------------------------------------------------------------------- */
 
 void sync_connection_opened(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
   if (connection->phase != SYNC_PHASE_OPENING) return;
   connection->failures = 0;
-  connection->productive = false;
+  connection->productive = connection->asked_again = connection->fresh = connection->hope = false;
+  connection->retry_after_ms = 0;
   connection->opened_at_ms = connection->heard_at_ms = now_ms;
   connection->keepalive_at_ms = 0;
   set_phase(connection, SYNC_PHASE_OPEN, now_ms + sync_connection_idle_timeout_ms(connection));
   set_state(connection, SYNC_CONNECTED, actions);
+  sync_renewal_plan(connection, now_ms);
 }
-
-/* ---- the stream -------------------------------------------------------------------------------------------------- */
 
 void sync_connection_heard(struct sync_connection *connection, int64_t now_ms) {
   connection->heard_at_ms = now_ms;
 }
 
-void sync_connection_event(struct sync_connection *connection) {
+void sync_connection_event(struct sync_connection *connection, bool has_id) {
   connection->productive = true;
+  connection->has_ids = has_id;
 }
 
 /* Keeps the longest period, and lets it shrink slowly, from what the server promises: one late heartbeat must not look
@@ -261,6 +313,10 @@ void sync_connection_keepalive(struct sync_connection *connection, int64_t now_m
     connection->deadline_ms = dead_at_ms;
 }
 
+void sync_connection_paused(struct sync_connection *connection) {
+  connection->keepalive_at_ms = 0;
+}
+
 void sync_connection_retry(struct sync_connection *connection, int64_t retry_ms) {
   connection->retry_ms = retry_ms < FLOOR_MOST_MS ? retry_ms : FLOOR_MOST_MS;
 }
@@ -276,6 +332,7 @@ int64_t sync_connection_idle_timeout_ms(const struct sync_connection *connection
 void sync_connection_forget_server(struct sync_connection *connection) {
   connection->retry_ms = 0;
   connection->learned_ms = 0;
+  connection->has_ids = false;
 }
 
 void sync_connection_reconsider(struct sync_connection *connection) {
@@ -286,7 +343,21 @@ void sync_connection_reconsider(struct sync_connection *connection) {
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 int64_t sync_connection_deadline_ms(const struct sync_connection *connection) {
-  return connection->deadline_ms;
+  int64_t own_ms = connection->deadline_ms, renewal_ms = connection->renewal.deadline_ms;
+  if (own_ms < 0 || renewal_ms < 0) return own_ms < 0 ? renewal_ms : own_ms;
+  return own_ms < renewal_ms ? own_ms : renewal_ms;
+}
+
+/* A server that gave signs of life and then none has most likely been cut off; one that never gave any may be quiet. */
+static void tell_silence(const struct sync_connection *connection, int64_t silence_ms, sync_failure *failure) {
+  if (connection->learned_ms > 0)
+    sync_failure_set(failure, SYNC_IDLE_TIMEOUT,
+                     "half-open connection: nothing was heard for %lld ms, after signs of life every %lld ms",
+                     (long long)silence_ms, (long long)connection->learned_ms);
+  else
+    sync_failure_set(failure, SYNC_IDLE_TIMEOUT,
+                     "nothing was heard for %lld ms: a half-open connection, or a server without heartbeats",
+                     (long long)silence_ms);
 }
 
 /* The stream may have been heard since the deadline was set: bytes do not touch the timer, it looks when it fires. */
@@ -298,9 +369,8 @@ static void check_silence(struct sync_connection *connection, int64_t now_ms, st
     return;
   }
   sync_failure failure;
-  sync_failure_set(&failure, SYNC_IDLE_TIMEOUT, "nothing was heard for %lld ms (idle_timeout_ms is %lld)",
-                   (long long)silence_ms, (long long)timeout_ms);
-  act(actions, SYNC_ACTION_ABORT);
+  tell_silence(connection, silence_ms, &failure);
+  sync_actions_add(actions, SYNC_ACTION_ABORT);
   connection->learned_ms = 0; /* what was learned may have been wrong: back to what the server promises */
   sync_connection_ended(connection, now_ms, &failure, 0, actions);
 }
@@ -309,11 +379,12 @@ static void time_out_connect(struct sync_connection *connection, int64_t now_ms,
   sync_failure failure;
   sync_failure_set(&failure, SYNC_CONNECT_TIMEOUT, "no response within %lld ms",
                    (long long)connection->config.connect_timeout_ms);
-  act(actions, SYNC_ACTION_ABORT);
+  sync_actions_add(actions, SYNC_ACTION_ABORT);
   sync_connection_ended(connection, now_ms, &failure, 0, actions);
 }
 
 void sync_connection_tick(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
+  sync_renewal_tick(connection, now_ms, actions);
   if (connection->deadline_ms < 0 || now_ms < connection->deadline_ms) return;
   switch (connection->phase) {
   case SYNC_PHASE_WAITING: open_stream(connection, now_ms, actions); break;

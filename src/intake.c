@@ -7,6 +7,9 @@
 
 #include "client.h"
 #include "error.h"
+#include "renewal.h"
+#include "url.h"
+#include "verdict.h"
 
 /* How much of a bad event is shown. */
 #define SHOWN_BYTES 200
@@ -14,7 +17,7 @@
 /* Looking at the clock costs as much as reading a small event; a budget is kept well enough by looking now and then. */
 #define MESSAGES_A_LOOK 8u
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static bool is_heartbeat(sync_span type) {
   return type.length == 9 && memcmp(type.bytes, "heartbeat", 9) == 0;
@@ -72,21 +75,17 @@ static struct demand demand_for(const sync_client *client, const struct sync_env
 
 /* Without memory the event is not kept, the cursor stays before it, and the exchange ends: the server sends it again.
  */
-static void keep_event(sync_client *client, const struct sync_sse_message *message,
+static bool keep_event(sync_client *client, const struct sync_sse_message *message,
                        const struct sync_envelope *envelope, const struct demand *demand) {
   sync_event *event = sync_event_new(&client->segments, message, envelope, client->seq + 1, client->chunk_at_ms);
-  if (!event) {
-    client->starved = true;
-    return;
-  }
-  if (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only)) {
-    client->starved = true;
-  } else {
+  client->starved = !event || (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
+  if (!client->starved) {
     client->seq++;
     move_cursor(client, event);
     count_event(client, sync_event_text(event, SYNC_EVENT_TYPE), event);
   }
-  sync_event_release(event);
+  if (event) sync_event_release(event);
+  return !client->starved;
 }
 
 static void tell_bad_json(sync_client *client, const struct sync_sse_message *message, size_t at_byte) {
@@ -100,8 +99,40 @@ static void tell_bad_json(sync_client *client, const struct sync_sse_message *me
   sync_client_tell_failure(client, &failure);
 }
 
+/* ---- duplicates -------------------------------------------------------------------------------------------------- */
+
+/* Without ids a server may say the same thing twice and mean it. Only what the old stream brought while a new one was
+ * being opened can be known to come again from that, each once, for a little while. */
+static bool is_overlapping(const sync_client *client) {
+  return sync_loop_now_ms(client->loop) < client->overlaps_until_ms;
+}
+
+/* 0: the message need not be known again. */
+static uint64_t fingerprint_of(const sync_client *client, const struct sync_sse_message *message) {
+  if (client->recent.limit == 0) return 0;
+  if (!message->has_id && !client->successor && !is_overlapping(client)) return 0;
+  return sync_recent_fingerprint(message->id, message->type, message->data);
+}
+
+static bool is_duplicate(sync_client *client, const struct sync_sse_message *message, uint64_t fingerprint) {
+  if (fingerprint == 0) return false;
+  if (message->has_id) return sync_recent_has(&client->recent, fingerprint);
+  return is_overlapping(client) && sync_recent_take(&client->recent, fingerprint);
+}
+
+static void remember(sync_client *client, const struct sync_sse_message *message, uint64_t fingerprint) {
+  if (fingerprint && (message->has_id || client->successor)) sync_recent_add(&client->recent, fingerprint);
+}
+
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
+
 static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
+  uint64_t fingerprint = fingerprint_of(client, message);
+  if (is_duplicate(client, message, fingerprint)) {
+    client->counters.totals.duplicates++;
+    return may_go_on(client);
+  }
   sync_decode decode = client->options.decode;
   struct sync_envelope envelope;
   size_t at_byte = 0;
@@ -117,8 +148,8 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
     client->counters.totals.heartbeats++;
     sync_connection_keepalive(&client->connection, sync_loop_now_ms(client->loop));
   }
-  if (!sync_interest_must_name(envelope.type)) sync_connection_event(&client->connection);
-  keep_event(client, message, &envelope, &demand);
+  if (!sync_interest_must_name(envelope.type)) sync_connection_event(&client->connection, message->has_id);
+  if (keep_event(client, message, &envelope, &demand)) remember(client, message, fingerprint);
   return may_go_on(client);
 }
 
@@ -151,53 +182,107 @@ static void on_too_large(void *arg, sync_span id) {
 
 /* ---- the exchange ------------------------------------------------------------------------------------------------ */
 
-static bool on_response(void *arg, const struct sync_response *response) {
-  sync_client *client = arg;
-  client->retry_after_ms = response->retry_after_ms;
-  sync_code code = sync_connection_judge(response->status, response->content_type, &client->failure);
-  client->ending = code != SYNC_OK;
-  if (code == SYNC_HTTP_REDIRECT && response->location)
-    sync_failure_append(&client->failure, ": it is at %s", response->location);
-  if (code != SYNC_OK) return false;
+/* Says where a chain of redirects led, and what did not go with it. */
+static void tell_detour(const struct sync_stream *stream, sync_failure *failure) {
+  if (!stream->redirect.url) return;
+  char shown[160];
+  sync_url_show(stream->redirect.url, shown, sizeof shown);
+  sync_failure_append(failure, ", after a redirect to %s%s", shown,
+                      stream->redirect.abroad ? " (another origin: headers and token were not sent)" : "");
+}
+
+static enum sync_body refuse(struct sync_stream *stream) {
+  stream->ending = true;
+  return SYNC_BODY_SHOW;
+}
+
+static enum sync_body follow(struct sync_stream *stream, const struct sync_response *response) {
+  const sync_client *client = stream->client;
+  sync_code code = sync_redirect_follow(&stream->redirect, client->alloc, &client->options, client->urls[stream->url],
+                                        response->status, response->location, &stream->failure);
+  if (code != SYNC_OK) return refuse(stream);
+  stream->moving = true;
+  return SYNC_BODY_DROP;
+}
+
+static void tell_unverified(sync_client *client, const struct sync_stream *stream) {
+  sync_failure failure;
+  if (!client->options.insecure_skip_verify || !sync_url_is_tls(sync_stream_url(stream))) return;
+  sync_failure_set(&failure, SYNC_TLS_UNVERIFIED, "%s", sync_code_text(SYNC_TLS_UNVERIFIED));
+  sync_client_tell_failure(client, &failure);
+}
+
+static void open_stream(sync_client *client) {
   struct sync_actions actions = {.count = 0};
   sync_connection_opened(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
-  return true;
+}
+
+static enum sync_body on_response(void *arg, const struct sync_response *response) {
+  struct sync_stream *stream = arg;
+  sync_client *client = stream->client;
+  stream->retry_after_ms = response->retry_after_ms;
+  if (sync_redirect_status(response->status)) return follow(stream, response);
+  if (sync_verdict(response->status, response->content_type, client->options.strict, &stream->failure) != SYNC_OK) {
+    tell_detour(stream, &stream->failure);
+    return refuse(stream);
+  }
+  tell_unverified(client, stream);
+  if (stream == client->stream)
+    open_stream(client);
+  else
+    sync_renewal_opened(&client->connection, sync_loop_now_ms(client->loop));
+  sync_client_set_timer(client);
+  return SYNC_BODY_TAKE;
+}
+
+/* A successor's bytes wait until it takes over. */
+static bool may_parse(const sync_client *client, const struct sync_stream *stream) {
+  return stream == client->stream && !client->starved && !sync_queue_full(&client->queue) &&
+         sync_loop_may_read(client->loop);
+}
+
+static size_t starve(struct sync_stream *stream) {
+  sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
+  stream->ending = true;
+  return SYNC_EXCHANGE_FAIL;
 }
 
 static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   static const struct sync_sse_sink callbacks = {on_message, on_comment, on_retry, on_too_large, NULL};
-  sync_client *client = arg;
+  struct sync_stream *stream = arg;
+  sync_client *client = stream->client;
   struct sync_sse_sink sink = callbacks;
   size_t consumed = 0;
   sink.arg = client;
-  sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
-  if (!client->starved && !sync_queue_full(&client->queue) && sync_loop_may_read(client->loop)) {
+  if (stream == client->stream) sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
+  if (may_parse(client, stream)) {
     client->chunk_at_ms = sync_loop_wall_ms();
     if (sync_sse_feed(&client->sse, bytes, length, &sink, &consumed) != SYNC_OK) client->starved = true;
   }
   client->counters.totals.total_bytes += consumed;
-  if (client->starved) {
-    sync_failure_set(&client->failure, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
-    client->ending = true;
-    return SYNC_EXCHANGE_FAIL;
+  if (client->starved && stream == client->stream) return starve(stream);
+  if (consumed < length) {
+    client->counters.totals.pauses++;
+    sync_connection_paused(&client->connection);
   }
-  if (consumed < length) client->counters.totals.pauses++;
   sync_client_set_timer(client);
   return consumed;
 }
 
 /* Half the queue, so that a full one is not topped up event by event. */
 static bool has_room(void *arg) {
-  const sync_client *client = arg;
-  return client->queue.count <= client->queue.limit / 2;
+  const struct sync_stream *stream = arg;
+  const sync_client *client = stream->client;
+  return stream == client->stream && client->queue.count <= client->queue.limit / 2;
 }
 
 /* What ended the exchange: our own reason, with a look at what the server sent instead; or the transport's. */
-static sync_failure ending_of(sync_client *client, sync_code code, const char *text, sync_span excerpt) {
-  sync_failure failure = client->failure;
-  if (!client->ending) {
+static sync_failure ending_of(const struct sync_stream *stream, sync_code code, const char *text, sync_span excerpt) {
+  sync_failure failure = stream->failure;
+  if (!stream->ending) {
     sync_failure_set(&failure, code, "%s", code == SYNC_STREAM_ENDED ? "the server ended the stream" : text);
+    tell_detour(stream, &failure);
   } else if (excerpt.length > 0) {
     sync_failure_append(&failure, ": %.*s", (int)excerpt.length, excerpt.bytes);
   }
@@ -205,9 +290,14 @@ static sync_failure ending_of(sync_client *client, sync_code code, const char *t
 }
 
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
-  sync_client *client = arg;
-  sync_failure failure = ending_of(client, code, text, excerpt);
-  sync_client_end(client, &failure);
+  struct sync_stream *stream = arg;
+  sync_failure failure = ending_of(stream, code, text, excerpt);
+  if (stream->moving) {
+    code = sync_stream_send(stream);
+    if (code == SYNC_OK) return;
+    sync_failure_set(&failure, code, "no memory to follow a redirect");
+  }
+  sync_client_end(stream, &failure);
 }
 
 const struct sync_exchange_handlers sync_intake_handlers = {on_response, on_bytes, has_room, on_done};

@@ -4,7 +4,7 @@
  * Private because a host's loop may be shared with code that walks every handle (luv does). Nested by its descriptor
  * instead: readable means, step. On Linux a timerfd inside the loop makes timers show through that descriptor as well.
  */
-#include "loop.h"
+#include "client.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -12,6 +12,8 @@
 #ifdef __linux__
 #include <sys/timerfd.h>
 #endif
+
+#include "error.h"
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
@@ -154,6 +156,20 @@ void sync_loop_settle(sync_loop *loop) {
 
 #endif
 
+/* ---- sleep ------------------------------------------------------------------------------------------------------- */
+
+/* After sleep every connection is suspect. The terminals of a shop do not wake together: nothing is spread. */
+static void look_for_sleep(void *arg) {
+  sync_loop *loop = arg;
+  int64_t slept_ms = sync_sleep_look(&loop->sleep, sync_loop_wall_ms(), sync_loop_clock_ms());
+  if (slept_ms == 0) return;
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_SLEPT, "the wall clock jumped %lld ms ahead, as it does when a machine has slept",
+                   (long long)slept_ms);
+  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
+    sync_client_distrust(link->client, &failure, false);
+}
+
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 sync_loop *sync_loop_new(const sync_allocator *alloc) {
@@ -173,6 +189,7 @@ sync_loop *sync_loop_new(const sync_allocator *alloc) {
   loop->transport = sync_transport_new(alloc, &loop->uv);
   if (!loop->transport) goto fail_loop;
   uv_timer_init(&loop->uv, &loop->patience);
+  sync_sleep_watch(&loop->sleep, &loop->uv, look_for_sleep, loop);
   open_timer_fd(loop);
   return loop;
 
@@ -190,9 +207,11 @@ void sync_loop_free(sync_loop *loop) {
   sync_transport_free(loop->transport);
   uv_close((uv_handle_t *)&loop->patience, NULL);
   if (loop->timer_fd >= 0) uv_close((uv_handle_t *)&loop->timer_poll, NULL);
+  sync_sleep_close(&loop->sleep);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
   uv_loop_close(&loop->uv);
   if (loop->timer_fd >= 0) close(loop->timer_fd);
+  sync_sleep_fini(&loop->sleep);
   sync_segment_pool_free(loop->segments);
   sync_alloc_free(loop->alloc, loop);
 }
@@ -229,6 +248,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   loop->spent_at_us = 0;
   loop->backlog = !sync_link_alone(&loop->ready);
   uv_update_time(&loop->uv); /* the host may have been away: what resumes now is heard now */
+  look_for_sleep(loop);
   sync_transport_resume(loop->transport);
   bool wait = timeout_ms != 0 && !has_work(loop);
   if (wait && timeout_ms < 0 && !uv_loop_alive(&loop->uv)) return SYNC_CLOSED;

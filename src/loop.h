@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "segment.h"
+#include "sleep.h"
 #include "transport.h"
 
 /* A client's place in the loop's lists. */
@@ -33,6 +34,7 @@ struct sync_loop {
   int timer_fd;        /* shows the loop's next timer through its descriptor; -1: not on this system */
   uv_poll_t timer_poll;
   int64_t timer_armed_ms; /* what timer_fd is set to, in loop time; -1: nothing */
+  struct sync_sleep sleep;
 };
 
 void sync_link_init(struct sync_link *link, sync_client *client);

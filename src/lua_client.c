@@ -96,6 +96,10 @@ static int client_reconnect(lua_State *L) {
   return command(L, sync_client_reconnect);
 }
 
+static int client_network_changed(lua_State *L) {
+  return command(L, sync_client_network_changed);
+}
+
 /* core:configure(options): all of them, as to core.client() */
 static int client_configure(lua_State *L) {
   struct handle *handle = check_handle(L);
@@ -110,12 +114,16 @@ static int client_configure(lua_State *L) {
   return push_outcome(L, SYNC_OK);
 }
 
-/* core:answer({name, value, ...}) */
+/* core:answer({name, value, ...}, ttl_ms): nil or 0: without end */
 static int client_answer(lua_State *L) {
   struct handle *handle = check_handle(L);
+  int64_t ttl_ms = (int64_t)luaL_optnumber(L, 3, 0);
+  sync_failure failure = {.code = SYNC_OK};
   size_t count;
   const sync_header *headers = lua_options_headers(L, 2, &count);
-  return push_outcome(L, handle->client ? sync_client_answer(handle->client, headers, count) : SYNC_CLOSED);
+  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  sync_code code = sync_client_answer(handle->client, headers, count, ttl_ms, &failure);
+  return code == SYNC_HEADER ? lua_push_failure(L, code, failure.message) : push_outcome(L, code);
 }
 
 /* core:refuse(why) */
@@ -193,8 +201,9 @@ static void set_flag(lua_State *L, const char *name, bool value) {
 }
 
 static void push_failure_table(lua_State *L, const sync_failure *failure) {
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 9);
   set_text(L, "code", sync_code_name(failure->code));
+  set_text(L, "class", sync_class_name(failure->error_class));
   set_text(L, "message", failure->message);
   set_text(L, "hint", sync_code_hint(failure->code));
   set_flag(L, "retryable", failure->retryable);
@@ -355,7 +364,10 @@ static const struct metric {
     {"heartbeats", offsetof(sync_metrics, heartbeats)},
     {"parse_errors", offsetof(sync_metrics, parse_errors)},
     {"too_large", offsetof(sync_metrics, too_large)},
+    {"duplicates", offsetof(sync_metrics, duplicates)},
+    {"renewals", offsetof(sync_metrics, renewals)},
     {"failures", offsetof(sync_metrics, failures)},
+    {"untold", offsetof(sync_metrics, untold)},
     {"pauses", offsetof(sync_metrics, pauses)},
     {"queue_depth", offsetof(sync_metrics, queue_depth)},
     {"queue_peak", offsetof(sync_metrics, queue_peak)},
@@ -393,15 +405,25 @@ static int client_metrics(lua_State *L) {
 
 void lua_client_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"__gc", client_close},      {"answer", client_answer},
-      {"close", client_close},     {"configure", client_configure},
-      {"connect", client_connect}, {"disconnect", client_disconnect},
-      {"health", client_health},   {"historian", client_historian},
-      {"metrics", client_metrics}, {"reconnect", client_reconnect},
-      {"refuse", client_refuse},   {"route", client_route},
-      {"state", client_state},     {"subscribe", client_subscribe},
-      {"taker", client_taker},     {"unsubscribe", client_unsubscribe},
-      {"want", client_want},       {NULL, NULL},
+      {"__gc", client_close},
+      {"answer", client_answer},
+      {"close", client_close},
+      {"configure", client_configure},
+      {"connect", client_connect},
+      {"disconnect", client_disconnect},
+      {"health", client_health},
+      {"historian", client_historian},
+      {"metrics", client_metrics},
+      {"network_changed", client_network_changed},
+      {"reconnect", client_reconnect},
+      {"refuse", client_refuse},
+      {"route", client_route},
+      {"state", client_state},
+      {"subscribe", client_subscribe},
+      {"taker", client_taker},
+      {"unsubscribe", client_unsubscribe},
+      {"want", client_want},
+      {NULL, NULL},
   };
   luaL_newmetatable(L, CLIENT_TYPE);
   compat_set_functions(L, functions);

@@ -20,11 +20,13 @@ static const struct place {
     {"accept_encoding", KIND_TEXT, offsetof(sync_options, accept_encoding)},
     {"http_version", KIND_TEXT, offsetof(sync_options, http_version)},
     {"proxy", KIND_TEXT, offsetof(sync_options, proxy)},
+    {"no_proxy", KIND_TEXT, offsetof(sync_options, no_proxy)},
     {"unix_socket", KIND_TEXT, offsetof(sync_options, unix_socket)},
     {"ca_file", KIND_TEXT, offsetof(sync_options, ca_file)},
     {"cert_file", KIND_TEXT, offsetof(sync_options, cert_file)},
     {"key_file", KIND_TEXT, offsetof(sync_options, key_file)},
     {"pinned_public_key", KIND_TEXT, offsetof(sync_options, pinned_public_key)},
+    {"tls_min_version", KIND_TEXT, offsetof(sync_options, tls_min_version)},
     {"insecure_skip_verify", KIND_FLAG, offsetof(sync_options, insecure_skip_verify)},
     {"decode", KIND_DECODE, offsetof(sync_options, decode)},
     {"field_type", KIND_TEXT, offsetof(sync_options, field_type)},
@@ -33,6 +35,7 @@ static const struct place {
     {"field_data", KIND_TEXT, offsetof(sync_options, field_data)},
     {"auto_connect", KIND_FLAG, offsetof(sync_options, auto_connect)},
     {"auto_reconnect", KIND_FLAG, offsetof(sync_options, auto_reconnect)},
+    {"strict", KIND_FLAG, offsetof(sync_options, strict)},
     {"stop_when_exhausted", KIND_FLAG, offsetof(sync_options, stop_when_exhausted)},
     {"max_reconnect_attempts", KIND_NUMBER, offsetof(sync_options, max_reconnect_attempts)},
     {"reconnect_delay_ms", KIND_NUMBER, offsetof(sync_options, reconnect_delay_ms)},
@@ -42,9 +45,11 @@ static const struct place {
     {"heartbeat_interval_ms", KIND_NUMBER, offsetof(sync_options, heartbeat_interval_ms)},
     {"idle_timeout_ms", KIND_NUMBER, offsetof(sync_options, idle_timeout_ms)},
     {"connect_timeout_ms", KIND_NUMBER, offsetof(sync_options, connect_timeout_ms)},
+    {"max_redirects", KIND_NUMBER, offsetof(sync_options, max_redirects)},
     {"event_history_limit", KIND_SIZE, offsetof(sync_options, event_history_limit)},
     {"max_event_bytes", KIND_SIZE, offsetof(sync_options, max_event_bytes)},
     {"queue_limit", KIND_SIZE, offsetof(sync_options, queue_limit)},
+    {"duplicate_window", KIND_SIZE, offsetof(sync_options, duplicate_window)},
 };
 
 static sync_decode decode_named(const char *name) {
@@ -84,6 +89,20 @@ const sync_header *lua_options_headers(lua_State *L, int index, size_t *count) {
   return headers;
 }
 
+/* The list of strings in field `name` of the table at `index`; leaves its anchor on the stack. */
+static const char *const *read_list(lua_State *L, int index, const char *name, size_t *count) {
+  lua_getfield(L, index, name);
+  *count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  const char **texts = lua_newuserdata(L, *count * sizeof *texts + 1);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, -2, (int)i + 1);
+    texts[i] = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the list keeps it */
+  }
+  lua_remove(L, -2); /* the options keep the list */
+  return texts;
+}
+
 void lua_options_read(lua_State *L, int index, sync_options *options) {
   index = compat_absolute(L, index);
   sync_options_init(options);
@@ -95,4 +114,6 @@ void lua_options_read(lua_State *L, int index, sync_options *options) {
   lua_getfield(L, index, "headers");
   options->headers = lua_options_headers(L, -1, &options->header_count);
   lua_remove(L, -2);
+  options->fallback_urls = read_list(L, index, "fallback_urls", &options->fallback_url_count);
+  options->resolve = read_list(L, index, "resolve", &options->resolve_count);
 }

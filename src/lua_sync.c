@@ -95,16 +95,18 @@ static int core_address(lua_State *L) {
   return 1;
 }
 
-/* core.codes: name -> {text=, hint=, retryable=} */
+/* core.codes: name -> {text=, hint=, class=, retryable=} */
 static void push_codes(lua_State *L) {
   lua_createtable(L, 0, SYNC_CODE_COUNT);
   for (int code = SYNC_OK + 1; code < SYNC_CODE_COUNT; code++) {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     lua_pushstring(L, sync_code_text((sync_code)code));
     lua_setfield(L, -2, "text");
     lua_pushstring(L, sync_code_hint((sync_code)code));
     lua_setfield(L, -2, "hint");
-    lua_pushboolean(L, sync_code_retryable((sync_code)code));
+    lua_pushstring(L, sync_class_name(sync_code_class((sync_code)code)));
+    lua_setfield(L, -2, "class");
+    lua_pushboolean(L, sync_code_class((sync_code)code) == SYNC_CLASS_RETRY);
     lua_setfield(L, -2, "retryable");
     lua_setfield(L, -2, sync_code_name((sync_code)code));
   }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "recent.h"
 
 /* ---- the tables -------------------------------------------------------------------------------------------------- */
 
@@ -19,11 +20,13 @@ static const struct {
     {offsetof(sync_options, accept_encoding), true},
     {offsetof(sync_options, http_version), true},
     {offsetof(sync_options, proxy), true},
+    {offsetof(sync_options, no_proxy), true},
     {offsetof(sync_options, unix_socket), true},
     {offsetof(sync_options, ca_file), true},
     {offsetof(sync_options, cert_file), true},
     {offsetof(sync_options, key_file), true},
     {offsetof(sync_options, pinned_public_key), true},
+    {offsetof(sync_options, tls_min_version), true},
     {offsetof(sync_options, field_type), false},
     {offsetof(sync_options, field_order_id), false},
     {offsetof(sync_options, field_timestamp), false},
@@ -32,6 +35,17 @@ static const struct {
 
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
 
+/* Lists of texts, all of them asked. */
+static const struct {
+  size_t offset;
+  size_t count_offset;
+} lists[] = {
+    {offsetof(sync_options, fallback_urls), offsetof(sync_options, fallback_url_count)},
+    {offsetof(sync_options, resolve), offsetof(sync_options, resolve_count)},
+};
+
+#define LIST_COUNT (sizeof lists / sizeof *lists)
+
 struct number {
   const char *name;
   size_t offset;
@@ -39,6 +53,9 @@ struct number {
 };
 
 #define DAY_MS (24 * 60 * 60 * 1000)
+
+/* A longer chain is a loop; browsers stop at 20. */
+#define REDIRECTS_MOST 100
 
 /* Durations end at a day: a longer one is a mistake in units. */
 static const struct number durations[] = {
@@ -63,10 +80,18 @@ static const struct size sizes[] = {
     {"event_history_limit", offsetof(sync_options, event_history_limit), 0, 1000000},
     {"max_event_bytes", offsetof(sync_options, max_event_bytes), 16, (size_t)1 << 30},
     {"queue_limit", offsetof(sync_options, queue_limit), 1, 10000000},
+    {"duplicate_window", offsetof(sync_options, duplicate_window), 0, SYNC_RECENT_MAX},
 };
 
 static const char *const *text_at(const sync_options *options, size_t offset) {
   return (const char *const *)(const void *)((const char *)options + offset);
+}
+
+static const char *const *list_at(const sync_options *options, size_t index, size_t *count) {
+  const char *const *texts_of_list;
+  memcpy(&texts_of_list, (const char *)options + lists[index].offset, sizeof texts_of_list);
+  memcpy(count, (const char *)options + lists[index].count_offset, sizeof *count);
+  return texts_of_list;
 }
 
 /* ---- defaults ---------------------------------------------------------------------------------------------------- */
@@ -83,9 +108,11 @@ void sync_options_init(sync_options *options) {
       .stream_retry_interval_ms = 120000,
       .heartbeat_interval_ms = 30000,
       .connect_timeout_ms = 10000,
+      .max_redirects = 20,
       .event_history_limit = 100,
       .max_event_bytes = (size_t)4 << 20,
       .queue_limit = 10000,
+      .duplicate_window = 4096,
   };
 }
 
@@ -99,8 +126,9 @@ static bool is_token_byte(unsigned char byte) {
 sync_code sync_header_check(const sync_header *header, sync_failure *failure) {
   for (size_t i = 0; i < header->name.length; i++)
     if (!is_token_byte((unsigned char)header->name.bytes[i]))
-      return sync_failure_set(failure, SYNC_HEADER, "headers: byte %u of the name '%.*s' cannot stand in a header name",
-                              (unsigned)i + 1, (int)header->name.length, header->name.bytes);
+      return sync_failure_set(failure, SYNC_HEADER, "headers: byte %u of a name of %zu bytes cannot stand there",
+                              (unsigned)i + 1,
+                              header->name.length); /* who mixes up name and value has a secret in it */
   if (header->name.length == 0) return sync_failure_set(failure, SYNC_HEADER, "headers: a name is empty");
   for (size_t i = 0; i < header->value.length; i++)
     if (memchr("\r\n", header->value.bytes[i], 3)) /* and the NUL behind them; the value itself may be a secret */
@@ -138,7 +166,9 @@ static sync_code check_texts(const sync_options *options, sync_failure *failure)
     size_t offset;
   } checked[] = {
       {"accept_encoding", offsetof(sync_options, accept_encoding)},
+      {"last_event_id", offsetof(sync_options, last_event_id)},
       {"proxy", offsetof(sync_options, proxy)},
+      {"no_proxy", offsetof(sync_options, no_proxy)},
       {"unix_socket", offsetof(sync_options, unix_socket)},
       {"ca_file", offsetof(sync_options, ca_file)},
       {"cert_file", offsetof(sync_options, cert_file)},
@@ -152,6 +182,26 @@ static sync_code check_texts(const sync_options *options, sync_failure *failure)
         return sync_failure_set(failure, SYNC_OPTION, "%s: byte %u is a control character", checked[i].name,
                                 (unsigned)(at - text) + 1);
   }
+  return SYNC_OK;
+}
+
+/* "host=address", both there and in one piece. */
+static sync_code check_resolve(const sync_options *options, sync_failure *failure) {
+  for (size_t i = 0; i < options->resolve_count; i++) {
+    const char *entry = options->resolve[i], *equals = strchr(entry, '=');
+    bool whole = equals && equals != entry && equals[1];
+    for (const char *at = entry; *at; at++) whole = whole && (unsigned char)*at > ' ' && *at != 0x7f;
+    if (!whole || memchr(entry, ':', (size_t)(equals - entry)))
+      return sync_failure_set(failure, SYNC_OPTION, "resolve: expected a host without port and an address, got '%s'",
+                              entry);
+  }
+  return SYNC_OK;
+}
+
+static sync_code check_tls(const sync_options *options, sync_failure *failure) {
+  const char *version = options->tls_min_version;
+  if (version && strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0)
+    return sync_failure_set(failure, SYNC_OPTION, "tls.min_version: expected \"1.2\" or \"1.3\", got \"%s\"", version);
   return SYNC_OK;
 }
 
@@ -176,9 +226,14 @@ sync_code sync_options_check(const sync_options *options, sync_failure *failure)
   if (options->max_reconnect_attempts < 1)
     return sync_failure_set(failure, SYNC_OPTION, "max_reconnect_attempts: expected 1 or more, got %lld",
                             (long long)options->max_reconnect_attempts);
+  if (options->max_redirects < 0 || options->max_redirects > REDIRECTS_MOST)
+    return sync_failure_set(failure, SYNC_OPTION, "max_redirects: expected 0 to %d, got %lld", REDIRECTS_MOST,
+                            (long long)options->max_redirects);
   sync_code code = check_durations(options, failure);
   if (code == SYNC_OK) code = check_sizes(options, failure);
   if (code == SYNC_OK) code = check_texts(options, failure);
+  if (code == SYNC_OK) code = check_resolve(options, failure);
+  if (code == SYNC_OK) code = check_tls(options, failure);
   return code == SYNC_OK ? check_http(options, failure) : code;
 }
 
@@ -207,6 +262,7 @@ sync_header *sync_headers_copy(const sync_allocator *alloc, const sync_header *h
 static void forget_pointers(sync_options *options) {
   const char *none = NULL;
   for (size_t i = 0; i < TEXT_COUNT; i++) memcpy((char *)options + texts[i].offset, &none, sizeof none);
+  for (size_t i = 0; i < LIST_COUNT; i++) memcpy((char *)options + lists[i].offset, &none, sizeof none);
   options->body = (sync_span){NULL, 0};
   options->headers = NULL;
 }
@@ -219,11 +275,31 @@ static bool copy_text(const sync_allocator *alloc, sync_options *to, const sync_
   return copy != NULL;
 }
 
+/* A list and its texts in one block; false: no memory. */
+static bool copy_list(const sync_allocator *alloc, sync_options *to, const sync_options *from, size_t index) {
+  size_t count;
+  const char *const *list = list_at(from, index, &count);
+  if (count == 0) return true;
+  size_t bytes = count * sizeof *list;
+  for (size_t i = 0; i < count; i++) bytes += strlen(list[i]) + 1;
+  char **copy = sync_alloc_resize(alloc, NULL, bytes);
+  if (!copy) return false;
+  char *at = (char *)(copy + count);
+  for (size_t i = 0; i < count; i++) {
+    copy[i] = at;
+    at = stpcpy(at, list[i]) + 1;
+  }
+  memcpy((char *)to + lists[index].offset, &copy, sizeof copy);
+  return true;
+}
+
 bool sync_options_copy(const sync_allocator *alloc, sync_options *to, const sync_options *from) {
   *to = *from;
   forget_pointers(to);
   for (size_t i = 0; i < TEXT_COUNT; i++)
     if (!copy_text(alloc, to, from, texts[i].offset)) goto fail;
+  for (size_t i = 0; i < LIST_COUNT; i++)
+    if (!copy_list(alloc, to, from, i)) goto fail;
   if (from->body.length) {
     to->body.bytes = sync_alloc_text(alloc, from->body);
     if (!to->body.bytes) goto fail;
@@ -246,7 +322,9 @@ static void free_const(const sync_allocator *alloc, const void *block) {
 }
 
 void sync_options_fini(const sync_allocator *alloc, sync_options *options) {
+  size_t count;
   for (size_t i = 0; i < TEXT_COUNT; i++) free_const(alloc, *text_at(options, texts[i].offset));
+  for (size_t i = 0; i < LIST_COUNT; i++) free_const(alloc, list_at(options, i, &count));
   free_const(alloc, options->body.bytes);
   free_const(alloc, options->headers);
   forget_pointers(options);
@@ -270,9 +348,19 @@ static bool same_headers(const sync_options *a, const sync_options *b) {
   return true;
 }
 
+static bool same_list(const sync_options *a, const sync_options *b, size_t index) {
+  size_t of_a, of_b;
+  const char *const *list_a = list_at(a, index, &of_a), *const *list_b = list_at(b, index, &of_b);
+  bool same = of_a == of_b;
+  for (size_t i = 0; same && i < of_a; i++) same = strcmp(list_a[i], list_b[i]) == 0;
+  return same;
+}
+
 bool sync_options_same_request(const sync_options *a, const sync_options *b) {
   for (size_t i = 0; i < TEXT_COUNT; i++)
     if (texts[i].asked && !same_text(*text_at(a, texts[i].offset), *text_at(b, texts[i].offset))) return false;
+  for (size_t i = 0; i < LIST_COUNT; i++)
+    if (!same_list(a, b, i)) return false;
   return same_span(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
          a->ask_headers == b->ask_headers;
 }

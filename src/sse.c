@@ -97,6 +97,7 @@ static sync_code end_block(struct sync_sse *sse, const struct sync_sse_sink *sin
   if (sse->has_id) commit_id(sse);
   if (sse->has_data && sink->message) {
     message.id = sync_sse_last_id(sse);
+    message.has_id = sse->has_id && message.id.length > 0;
     *go_on = sink->message(sink->arg, &message);
   }
   forget_block(sse);

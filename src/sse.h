@@ -20,6 +20,7 @@ struct sync_sse_message {
   sync_span type;
   sync_span data;
   sync_span id;
+  bool has_id; /* the message has an id of its own, and it is not empty */
 };
 
 /* Where the parser's findings go; `arg` comes back in each call. A NULL function: that finding is not wanted (and for

@@ -54,6 +54,8 @@ typedef enum sync_code {
   SYNC_REFUSED,
   SYNC_CONNECT_TIMEOUT,
   SYNC_TLS,
+  SYNC_TLS_FILE,
+  SYNC_TLS_UNVERIFIED,
   SYNC_PROXY,
   SYNC_NETWORK,
   SYNC_HTTP_STATUS,
@@ -65,6 +67,9 @@ typedef enum sync_code {
   SYNC_STREAM_ENDED,
   SYNC_STREAM_CUT,
   SYNC_IDLE_TIMEOUT,
+  SYNC_TIGHT_LOOP,
+  SYNC_SLEPT,
+  SYNC_NETWORK_CHANGED,
   SYNC_EXHAUSTED,
   SYNC_EVENT_JSON,
   SYNC_EVENT_TOO_LARGE,
@@ -75,11 +80,22 @@ typedef enum sync_code {
   SYNC_CODE_COUNT
 } sync_code;
 
-/* "EVENT_JSON"; what it means in a sentence; what to do about it; whether trying again may help. */
+/* What follows from an error. */
+typedef enum sync_class {
+  SYNC_CLASS_RETRY,          /* it may pass: tried again, with backoff */
+  SYNC_CLASS_AUTHENTICATION, /* a host that is asked for headers is asked once more, then it is fatal */
+  SYNC_CLASS_CONFIGURATION, /* somebody must change something: state error; probed now and then, should it be changed */
+  SYNC_CLASS_FATAL,         /* the same again would end the same: not tried again */
+} sync_class;
+
+/* "retry" and so on. */
+const char *sync_class_name(sync_class class_of_error);
+
+/* "EVENT_JSON"; what it means in a sentence; what to do about it; its class. */
 const char *sync_code_name(sync_code code);
 const char *sync_code_text(sync_code code);
 const char *sync_code_hint(sync_code code);
-bool sync_code_retryable(sync_code code);
+sync_class sync_code_class(sync_code code);
 
 /* ---- loop -------------------------------------------------------------------------------------------------------- */
 
@@ -146,7 +162,9 @@ typedef struct sync_header {
 
 /* What a client is made of. Texts are copied; NULL means the default or none. Durations in milliseconds. */
 typedef struct sync_options {
-  const char *url;         /* http or https; no path, or "/": /api/v1/sync/events is added */
+  const char *url;                  /* http or https; no path, or "/": /api/v1/sync/events is added */
+  const char *const *fallback_urls; /* tried in their order when the ones before fail */
+  size_t fallback_url_count;
   const char *order_id;    /* server-side filter: query parameter orderID */
   const char *event_types; /* server-side filter, comma-separated: query parameter eventTypes */
   const char *last_event_id;
@@ -158,11 +176,16 @@ typedef struct sync_options {
   const char *accept_encoding;
   const char *http_version; /* "1.1", "2" (over TLS); NULL: libcurl's choice */
   const char *proxy;
+  const char *no_proxy; /* as CURLOPT_NOPROXY takes it */
   const char *unix_socket;
+  const char *const *resolve; /* "host=address": what a name stands for, on any port */
+  size_t resolve_count;
+  int64_t max_redirects; /* in a row; 0: none is followed */
   const char *ca_file;
   const char *cert_file;
   const char *key_file;
   const char *pinned_public_key; /* as CURLOPT_PINNEDPUBLICKEY takes it */
+  const char *tls_min_version;   /* "1.2" (NULL too), "1.3" */
   bool insecure_skip_verify;
   sync_decode decode;
   const char *field_type;      /* names in the wire's JSON; NULL: eventType, event_type */
@@ -171,6 +194,7 @@ typedef struct sync_options {
   const char *field_data;      /* NULL: data */
   bool auto_connect;
   bool auto_reconnect;
+  bool strict; /* the letter of the standard where we are kinder: see docs/connection.md */
   bool stop_when_exhausted;
   int64_t max_reconnect_attempts;
   int64_t reconnect_delay_ms;
@@ -183,6 +207,7 @@ typedef struct sync_options {
   size_t event_history_limit;
   size_t max_event_bytes;
   size_t queue_limit;
+  size_t duplicate_window; /* events with an id that are remembered, to drop those that come again; 0: none */
 } sync_options;
 
 /* The defaults of the design. */
@@ -195,7 +220,8 @@ typedef struct sync_failure {
   int status;               /* HTTP status, 0: none */
   int attempt;              /* consecutive failures so far */
   int64_t next_retry_at_ms; /* since the epoch; 0: none is planned */
-  bool retryable;
+  sync_class error_class;   /* the code's, or a status's own */
+  bool retryable;           /* class retry: trying again may help */
 } sync_failure;
 
 /* A client in `loop`; it connects in the next step unless auto_connect is false. NULL: `failure` (may be NULL) says
@@ -218,12 +244,21 @@ sync_code sync_client_disconnect(sync_client *client);
 /* Drops the stream, if any, and opens it now: a wait or a given-up state is skipped. */
 sync_code sync_client_reconnect(sync_client *client);
 
+/* The host knows that the machine is on another network, or was cut off: a stream that is open, being opened or waited
+ * for is opened anew at once, on a connection of its own, and so is one that had been given up. A client that was told
+ * to stay away does. */
+sync_code sync_client_network_changed(sync_client *client);
+
 /* Takes new options. A change of what is asked of the server (url, filter, headers, ...) reconnects an open stream; the
  * last event ID is kept unless the url changed. On an error nothing has changed. */
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure);
 
-/* The answer to a SYNC_ITEM_ASK: the headers of this one connect, on top of those of the options. */
-sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count);
+/* The answer to a SYNC_ITEM_ASK: the headers of this one connect, on top of those of the options. `ttl_ms`: how long
+ * they are good for, 0: without end; before that is over the host is asked again, and a new stream opened before the
+ * old one is closed. SYNC_HEADER: `failure` (may be NULL) says what is wrong with one, and the answer is still wanted.
+ */
+sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count, int64_t ttl_ms,
+                             sync_failure *failure);
 
 /* No answer can be given: this attempt has failed with SYNC_CREDENTIALS and `why`; the next one asks again. */
 sync_code sync_client_refuse(sync_client *client, const char *why);
@@ -340,7 +375,10 @@ typedef struct sync_metrics {
   uint64_t heartbeats;
   uint64_t parse_errors;
   uint64_t too_large;
+  uint64_t duplicates; /* events that came again and were dropped */
+  uint64_t renewals;   /* streams that were replaced by a new one before they were closed */
   uint64_t failures;
+  uint64_t untold;      /* states and errors dropped because too many were waiting for the host */
   uint64_t pauses;      /* times the socket was paused: back-pressure or budget */
   uint64_t queue_depth; /* now */
   uint64_t queue_peak;

@@ -1,24 +1,18 @@
 /* transport.c - HTTP exchanges by libcurl's multi interface on a uv loop. */
 #include "transport.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
-#include "buffer.h"
 #include "error.h"
-
-/* 64 KiB helps servers that send a chunk an event; 512 KiB was slower. Only what is used becomes resident. */
-#define RECEIVE_BUFFER_BYTES 65536L
+#include "request.h"
 
 /* How much of an unwanted body is shown. */
 #define EXCERPT_BYTES 200u
 
 /* A longer Retry-After is taken for this: connection.c has the last word, this only keeps the numbers small. */
 #define RETRY_AFTER_MOST_S 86400
-
-#define DEFAULT_PATH "/api/v1/sync/events"
 
 struct sync_transport {
   const sync_allocator *alloc;
@@ -41,10 +35,10 @@ struct sync_exchange {
   struct sync_exchange_handlers handlers;
   void *arg;
   CURL *easy;
-  struct curl_slist *headers;
+  struct sync_request_lists lists;
   bool running;
   bool answered; /* the head has come */
-  bool accepted;
+  enum sync_body body;
   bool paused; /* is on the transport's list */
   bool broken; /* cannot be watched for want of memory: is on that list to be ended */
   struct sync_exchange *next_paused;
@@ -57,8 +51,16 @@ struct sync_exchange {
 
 /* ---- curl's sockets and timer on uv ------------------------------------------------------------------------------ */
 
+/* Whether a proxy was asked to connect us and said something other than 200. */
+static bool proxy_refused(CURL *easy) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  return status != 0 && status != 200;
+}
+
 /* What curl says about a finished exchange, in our codes. */
-static sync_code code_of(CURLcode result, bool accepted) {
+static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) {
+  if (result != CURLE_OK && !exchange->answered && proxy_refused(exchange->easy)) return SYNC_PROXY;
   switch (result) {
   case CURLE_OK: return SYNC_STREAM_ENDED;
   case CURLE_OUT_OF_MEMORY: return SYNC_NO_MEMORY;
@@ -68,21 +70,21 @@ static sync_code code_of(CURLcode result, bool accepted) {
   case CURLE_PROXY: return SYNC_PROXY;
   case CURLE_COULDNT_CONNECT: return SYNC_REFUSED;
   case CURLE_OPERATION_TIMEDOUT: return SYNC_CONNECT_TIMEOUT;
-  case CURLE_SSL_CONNECT_ERROR:
-  case CURLE_SSL_ENGINE_NOTFOUND:
   case CURLE_SSL_CERTPROBLEM:
   case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CRL_BADFILE: return SYNC_TLS_FILE;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_SSL_ENGINE_NOTFOUND:
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_USE_SSL_FAILED:
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_CRL_BADFILE:
   case CURLE_SSL_ISSUER_ERROR:
   case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
   case CURLE_SSL_INVALIDCERTSTATUS: return SYNC_TLS;
   case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_BAD_CONTENT_ENCODING: return SYNC_HTTP_PROTOCOL;
-  default: return accepted ? SYNC_STREAM_CUT : SYNC_NETWORK;
+  default: return exchange->answered && exchange->body == SYNC_BODY_TAKE ? SYNC_STREAM_CUT : SYNC_NETWORK;
   }
 }
 
@@ -104,7 +106,7 @@ static void finish(struct sync_exchange *exchange, CURLcode result) {
   sync_exchange_abort(exchange);
   const char *text = exchange->error[0] ? exchange->error : curl_easy_strerror(result);
   sync_span excerpt = {exchange->excerpt, exchange->excerpt_length};
-  exchange->handlers.done(exchange->arg, code_of(result, exchange->accepted), text, excerpt);
+  exchange->handlers.done(exchange->arg, code_of(exchange, result), text, excerpt);
 }
 
 static void collect_finished(struct sync_transport *transport) {
@@ -285,7 +287,7 @@ static void take_head(struct sync_exchange *exchange) {
   response.location = exchange->location;
   response.retry_after_ms = (retry_after_s < RETRY_AFTER_MOST_S ? (int64_t)retry_after_s : RETRY_AFTER_MOST_S) * 1000;
   exchange->answered = true;
-  exchange->accepted = exchange->handlers.response(exchange->arg, &response);
+  exchange->body = exchange->handlers.response(exchange->arg, &response);
 }
 
 /* libcurl tells a redirect's target only when the exchange is over, and only if it ended well. Without memory for the
@@ -305,8 +307,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   size_t length = size * count;
   if (!exchange->answered) take_location(exchange, line, length);
   bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
-  if (blank && !exchange->answered) take_head(exchange);
-  return length;
+  if (!blank || exchange->answered) return length;
+  take_head(exchange);
+  return exchange->answered && exchange->body == SYNC_BODY_DROP ? 0 : length;
 }
 
 /* The first bytes of a body that is not wanted are kept, then the exchange is ended by taking none. */
@@ -320,7 +323,7 @@ static size_t keep_excerpt(struct sync_exchange *exchange, const char *bytes, si
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *arg) {
   struct sync_exchange *exchange = arg;
   size_t length = size * count;
-  if (!exchange->accepted) return keep_excerpt(exchange, bytes, length);
+  if (exchange->body != SYNC_BODY_TAKE) return keep_excerpt(exchange, bytes, length);
   size_t skip = exchange->taken < length ? exchange->taken : length;
   exchange->taken -= skip;
   if (skip == length) return length;
@@ -352,130 +355,14 @@ void sync_exchange_free(struct sync_exchange *exchange) {
   if (!exchange) return;
   sync_exchange_abort(exchange);
   curl_easy_cleanup(exchange->easy);
-  curl_slist_free_all(exchange->headers);
+  sync_request_lists_fini(&exchange->lists);
   sync_alloc_free(exchange->transport->alloc, exchange->location);
   sync_alloc_free(exchange->transport->alloc, exchange);
-}
-
-static bool header_is(const sync_header *header, const char *name) {
-  return header->name.length == strlen(name) && strncasecmp(header->name.bytes, name, header->name.length) == 0;
-}
-
-static bool has_header(const struct sync_request *request, const char *name) {
-  for (size_t i = 0; i < request->options->header_count; i++)
-    if (header_is(&request->options->headers[i], name)) return true;
-  for (size_t i = 0; i < request->header_count; i++)
-    if (header_is(&request->headers[i], name)) return true;
-  return false;
-}
-
-/* libcurl reads "Name:" as "do not send it" and "Name;" as "send it empty". */
-static bool add_header(struct sync_exchange *exchange, sync_span name, sync_span value) {
-  struct sync_buffer line;
-  sync_buffer_init(&line, exchange->transport->alloc);
-  bool whole = sync_buffer_append(&line, name) &&
-               sync_buffer_append(&line, (sync_span){value.length ? ": " : ";", value.length ? 2 : 1}) &&
-               sync_buffer_append(&line, value) && sync_buffer_append(&line, (sync_span){"", 1});
-  struct curl_slist *longer = whole ? curl_slist_append(exchange->headers, line.bytes) : NULL;
-  sync_buffer_fini(&line);
-  if (longer) exchange->headers = longer;
-  return longer != NULL;
-}
-
-/* One of our own headers, unless the user has one of that name. */
-static bool add_default(struct sync_exchange *exchange, const struct sync_request *request, const char *name,
-                        sync_span value) {
-  return has_header(request, name) || add_header(exchange, (sync_span){name, strlen(name)}, value);
-}
-
-static bool add_all(struct sync_exchange *exchange, const sync_header *headers, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (!add_header(exchange, headers[i].name, headers[i].value)) return false;
-  return true;
-}
-
-/* An id that HTTP cannot carry is not sent; the stream must not fail for it. */
-static bool can_be_sent(sync_span id) {
-  for (size_t i = 0; i < id.length; i++) {
-    unsigned char byte = (unsigned char)id.bytes[i];
-    if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return false;
-  }
-  return id.length > 0;
-}
-
-static bool make_headers(struct sync_exchange *exchange, const struct sync_request *request) {
-  const sync_options *options = request->options;
-  curl_slist_free_all(exchange->headers);
-  exchange->headers = NULL;
-  bool made = add_default(exchange, request, "Accept", (sync_span){"text/event-stream", 17}) &&
-              add_default(exchange, request, "Cache-Control", (sync_span){"no-cache", 8}) &&
-              add_all(exchange, options->headers, options->header_count) &&
-              add_all(exchange, request->headers, request->header_count);
-  if (made && options->body.length) /* and no "Expect: 100-continue": it would cost a round trip */
-    made = add_default(exchange, request, "Content-Type", (sync_span){"application/json", 16}) &&
-           curl_slist_append(exchange->headers, "Expect:") != NULL;
-  if (made && can_be_sent(request->last_event_id))
-    made = add_default(exchange, request, "Last-Event-ID", request->last_event_id);
-  return made;
-}
-
-static void set_text(CURL *easy, CURLoption option, const char *text) {
-  if (text) curl_easy_setopt(easy, option, text);
-}
-
-static long http_version(const sync_options *options, const char *url) {
-  bool tls = strncasecmp(url, "https:", 6) == 0;
-  if (options->http_version && strcmp(options->http_version, "1.1") == 0) return CURL_HTTP_VERSION_1_1;
-  return tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
-}
-
-static void set_request(CURL *easy, const struct sync_request *request) {
-  const sync_options *options = request->options;
-  curl_easy_setopt(easy, CURLOPT_URL, request->url);
-  if (options->body.length) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.length);
-    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, options->body.bytes); /* configure() may end ours meanwhile */
-  }
-  set_text(easy, CURLOPT_CUSTOMREQUEST, options->method);
-  set_text(easy, CURLOPT_ACCEPT_ENCODING, options->accept_encoding);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "ordersync/" SYNC_VERSION);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http_version(options, request->url));
-}
-
-static void set_route(CURL *easy, const sync_options *options) {
-  set_text(easy, CURLOPT_PROXY, options->proxy);
-  set_text(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
-  set_text(easy, CURLOPT_CAINFO, options->ca_file);
-  set_text(easy, CURLOPT_SSLCERT, options->cert_file);
-  set_text(easy, CURLOPT_SSLKEY, options->key_file);
-  set_text(easy, CURLOPT_PINNEDPUBLICKEY, options->pinned_public_key);
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->insecure_skip_verify ? 0L : 1L);
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->insecure_skip_verify ? 0L : 2L);
-}
-
-/* No CURLOPT_TIMEOUT: it would end healthy streams. No LOW_SPEED: it fires seconds late; connection.c watches.
- * Redirects are ours: curl would carry a header such as X-Api-Key to another origin. */
-static void set_behaviour(CURL *easy) {
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else closing waits for a name look-up under way */
-#endif
 }
 
 static void set_callbacks(struct sync_exchange *exchange) {
   curl_easy_setopt(exchange->easy, CURLOPT_PRIVATE, exchange);
   curl_easy_setopt(exchange->easy, CURLOPT_ERRORBUFFER, exchange->error);
-  curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, exchange->headers);
   curl_easy_setopt(exchange->easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(exchange->easy, CURLOPT_HEADERDATA, exchange);
   curl_easy_setopt(exchange->easy, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -485,81 +372,16 @@ static void set_callbacks(struct sync_exchange *exchange) {
 sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_request *request) {
   sync_exchange_abort(exchange);
   if (!exchange->easy) exchange->easy = curl_easy_init();
-  if (!exchange->easy || !make_headers(exchange, request)) return SYNC_NO_MEMORY;
-  exchange->answered = exchange->accepted = exchange->broken = false;
+  if (!exchange->easy) return SYNC_NO_MEMORY;
+  exchange->answered = exchange->broken = false;
   exchange->taken = exchange->excerpt_length = 0;
   exchange->error[0] = '\0';
   sync_alloc_free(exchange->transport->alloc, exchange->location);
   exchange->location = NULL;
   curl_easy_reset(exchange->easy);
-  set_behaviour(exchange->easy);
-  set_request(exchange->easy, request);
-  set_route(exchange->easy, request->options);
+  if (!sync_request_set(exchange->easy, &exchange->lists, request, exchange->transport->alloc)) return SYNC_NO_MEMORY;
   set_callbacks(exchange);
   if (curl_multi_add_handle(exchange->transport->multi, exchange->easy) != CURLM_OK) return SYNC_NO_MEMORY;
   exchange->running = true;
   return SYNC_OK;
-}
-
-/* ---- urls -------------------------------------------------------------------------------------------------------- */
-
-static CURLUcode add_query(CURLU *url, const sync_allocator *alloc, const char *name, const char *value) {
-  if (!value) return CURLUE_OK;
-  struct sync_buffer pair;
-  sync_buffer_init(&pair, alloc);
-  CURLUcode result = CURLUE_OUT_OF_MEMORY;
-  if (sync_buffer_append(&pair, (sync_span){name, strlen(name)}) && sync_buffer_append(&pair, (sync_span){"=", 1}) &&
-      sync_buffer_append(&pair, (sync_span){value, strlen(value) + 1}))
-    result = curl_url_set(url, CURLUPART_QUERY, pair.bytes, CURLU_APPENDQUERY | CURLU_URLENCODE);
-  sync_buffer_fini(&pair);
-  return result;
-}
-
-static CURLUcode add_default_path(CURLU *url) {
-  char *path = NULL;
-  CURLUcode result = curl_url_get(url, CURLUPART_PATH, &path, 0);
-  if (result == CURLUE_OK && strcmp(path, "/") == 0) result = curl_url_set(url, CURLUPART_PATH, DEFAULT_PATH, 0);
-  curl_free(path);
-  return result;
-}
-
-static CURLUcode check_scheme(CURLU *url) {
-  char *scheme = NULL;
-  CURLUcode result = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-  if (result == CURLUE_OK && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
-    result = CURLUE_UNSUPPORTED_SCHEME;
-  curl_free(scheme);
-  return result;
-}
-
-/* Names the url, without what may be a secret: user and password before the last '@' of the authority, the query. */
-static void tell_bad_url(sync_failure *failure, const char *url, const char *why) {
-  const char *slashes = strstr(url, "//");
-  const char *authority = slashes ? slashes + 2 : url;
-  const char *authority_end = authority + strcspn(authority, "/?#");
-  const char *shown_end = authority_end + strcspn(authority_end, "?#");
-  const char *host = authority;
-  for (const char *at = authority; at < authority_end; at++)
-    if (*at == '@') host = at + 1;
-  sync_failure_set(failure, SYNC_URL, "url '%.*s%.*s': %s", (int)(authority - url), url, (int)(shown_end - host), host,
-                   why);
-}
-
-char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure) {
-  char *whole = NULL, *copy = NULL;
-  CURLU *url = curl_url();
-  CURLUcode result = url ? curl_url_set(url, CURLUPART_URL, options->url, 0) : CURLUE_OUT_OF_MEMORY;
-  if (result == CURLUE_OK) result = check_scheme(url);
-  if (result == CURLUE_OK) result = add_default_path(url);
-  if (result == CURLUE_OK) result = add_query(url, alloc, "orderID", options->order_id);
-  if (result == CURLUE_OK) result = add_query(url, alloc, "eventTypes", options->event_types);
-  if (result == CURLUE_OK) result = curl_url_get(url, CURLUPART_URL, &whole, 0);
-  if (result == CURLUE_OK) copy = sync_alloc_text(alloc, (sync_span){whole, strlen(whole)});
-  if (result != CURLUE_OK && result != CURLUE_OUT_OF_MEMORY)
-    tell_bad_url(failure, options->url, curl_url_strerror(result));
-  else if (!copy)
-    sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for the url");
-  curl_free(whole);
-  curl_url_cleanup(url);
-  return copy;
 }

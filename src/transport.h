@@ -22,9 +22,16 @@ struct sync_response {
   int64_t retry_after_ms;   /* RFC 9110, 10.2.3, in seconds or as a date; 0: none */
 };
 
+/* What becomes of a response's body. */
+enum sync_body {
+  SYNC_BODY_TAKE, /* it goes to bytes() */
+  SYNC_BODY_SHOW, /* not wanted, but its beginning comes with done() */
+  SYNC_BODY_DROP, /* the exchange is over now */
+};
+
 struct sync_exchange_handlers {
-  /* The head has come. false: the body is not wanted, but its beginning comes with done(). */
-  bool (*response)(void *arg, const struct sync_response *response);
+  /* The head has come. */
+  enum sync_body (*response)(void *arg, const struct sync_response *response);
   /* Bytes of an accepted body: how many were taken. Fewer: the exchange is paused, and the rest comes again when it is
    * resumed. SYNC_EXCHANGE_FAIL ends the exchange. */
   size_t (*bytes)(void *arg, const char *bytes, size_t length);
@@ -44,6 +51,9 @@ struct sync_request {
   const sync_header *headers; /* on top of options->headers */
   size_t header_count;
   sync_span last_event_id;
+  bool abroad; /* a redirect has led to another origin: nothing goes along that might be a secret */
+  bool as_get; /* a redirect wants GET, without the body */
+  bool fresh;  /* on a connection of its own: one that is open already may be dead */
 };
 
 /* A transport on `uv`, or NULL: no memory. */
@@ -70,9 +80,5 @@ void sync_exchange_abort(struct sync_exchange *exchange);
 
 /* Whether it waits for room. */
 bool sync_exchange_is_paused(const struct sync_exchange *exchange);
-
-/* The url to ask: the options' url with the default path and the filters in its query (RFC 3986). NULL: `failure` says
- * why. The caller frees it. */
-char *sync_transport_url(const sync_allocator *alloc, const sync_options *options, sync_failure *failure);
 
 #endif

@@ -36,7 +36,7 @@ local STATUS = {
 
 local function failure(code, message)
   local row = core.codes[code]
-  return { code = code, message = message, hint = row.hint, retryable = row.retryable }
+  return { code = code, class = row.class, message = message, hint = row.hint, retryable = row.retryable }
 end
 
 local function closed()
@@ -73,10 +73,10 @@ end
 
 -- The token or headers function may take its time and may fail; the connect waits for it.
 local function answer(self)
-  local ok, headers = pcall(options.asked_headers, self.options)
+  local ok, headers, ttl_ms = pcall(options.asked_headers, self.options)
   if not self.core then return end
   if ok then
-    local sent, message = self.core:answer(headers)
+    local sent, message = self.core:answer(headers, ttl_ms)
     if not sent then self.core:refuse(message) end
   else
     self.core:refuse(raised.text(headers))
@@ -209,7 +209,7 @@ Client.__close = Client.close
 Client.__gc = Client.close
 
 function Client:__tostring()
-  local url = self.options.url:gsub("[?#].*$", ""):gsub("//[^/]*@", "//") -- a token or a password may be in it
+  local url = options.first_url(self.options):gsub("[?#].*$", ""):gsub("//[^/]*@", "//") -- a token or a password may be in it
   return ("sync.client %s (%s)"):format(url, self:health().state)
 end
 
@@ -389,6 +389,10 @@ Client.disconnect = command "disconnect"
 
 --- Opens the stream anew at once: a wait, or having given up, is skipped.
 Client.reconnect = command "reconnect"
+
+--- The machine is on another network, or was cut off: what is open, being opened or waited for is opened anew at once,
+--- and so is a stream that had been given up. A client that was told to stay away does.
+Client.network_changed = command "network_changed"
 
 -- Raises in the name of the method's caller, as those above.
 local function checked_options(self, method, given)

@@ -30,6 +30,13 @@ local KINDS = {
     end
     return #value > 0
   end },
+  addresses = { "a table of host names and addresses", function(value)
+    if type(value) ~= "table" then return false end
+    for name, address in pairs(value) do
+      if type(name) ~= "string" or type(address) ~= "string" then return false end
+    end
+    return true
+  end },
   secret = { "a string or a function", function(value)
     return type(value) == "string" or type(value) == "function"
   end },
@@ -59,7 +66,7 @@ local KINDS = {
 -- name -> {kind, core = whether the core takes it as it is (nested: under which name), fields = nested names,
 -- later = what it waits for, absent = the value that asks for nothing}
 local SPEC = {
-  url = { "string", core = true, required = true },
+  url = { "strings", required = true },
   order_id = { "string" },
   event_types = { "strings" },
   last_event_id = { "string", core = true },
@@ -72,6 +79,7 @@ local SPEC = {
   stable_after_ms = { "duration", core = true },
   stream_retry_interval_ms = { "duration", core = true },
   on_exhausted = { "exhausted" },
+  strict = { "boolean", core = true },
   heartbeat_interval_ms = { "duration", core = true },
   idle_timeout_ms = { "idle" },
   connect_timeout_ms = { "duration", core = true },
@@ -82,7 +90,11 @@ local SPEC = {
   token = { "secret" },
   method = { "string", core = true },
   body = { "string", core = true },
+  max_redirects = { "count", core = true },
+  duplicate_window = { "count", core = true },
   proxy = { "string", core = true },
+  no_proxy = { "string", core = true },
+  resolve = { "addresses" },
   unix_socket = { "string", core = true },
   http_version = { "string", core = true },
   accept_encoding = { "string", core = true },
@@ -94,6 +106,7 @@ local SPEC = {
     cert_file = { "string", core = "cert_file" },
     key_file = { "string", core = "key_file" },
     pinned_public_key = { "string", core = "pinned_public_key" },
+    min_version = { "string", core = "tls_min_version" },
     insecure_skip_verify = { "boolean", core = "insecure_skip_verify" },
   } },
   fields = { "table", fields = {
@@ -150,7 +163,7 @@ local function check_value(path, name, descriptor, value)
     fail(path, "not yet: this version has no %s; leave the option out", descriptor.later)
   end
   local kind = KINDS[descriptor[1]]
-  check_nul(path, name, value)
+  check_nul(path, name, value, descriptor[1])
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
   if descriptor[1] == "mode" and not MODES[value] then
     local what = type(value) == "function" and "mode function" or value
@@ -215,11 +228,21 @@ local function header_list(headers, token)
   return list
 end
 
+-- A token that lasts no time, or for ever, need not be renewed.
+local function checked_ttl(ttl_ms)
+  if ttl_ms == nil or ttl_ms == math.huge then return nil end
+  if type(ttl_ms) ~= "number" or ttl_ms ~= ttl_ms then
+    fail("token", "the function gave a %s as the token's time to live, not milliseconds", type(ttl_ms))
+  end
+  return math.max(0, math.floor(ttl_ms))
+end
+
 --- The headers that only this connect has: what the functions say.
 ---@param complete table
 ---@return string[] list {name, value, ...}
+---@return integer|nil ttl_ms how long the token is good for; nil: without end
 function options.asked_headers(complete)
-  local headers, token = {}, nil
+  local headers, token, ttl_ms = {}, nil, nil
   if type(complete.headers) == "function" then
     headers = complete.headers() or {}
     if not KINDS.headers[2](headers) or type(headers) == "function" then
@@ -227,12 +250,12 @@ function options.asked_headers(complete)
     end
   end
   if type(complete.token) == "function" then
-    token = complete.token()
+    token, ttl_ms = complete.token()
     if token ~= nil and type(token) ~= "string" then
       fail("token", "the function gave a %s, not a string", type(token))
     end
   end
-  return header_list(headers, token)
+  return header_list(headers, token), checked_ttl(ttl_ms)
 end
 
 --- Whether headers have to be asked for before every connect.
@@ -247,6 +270,28 @@ local function some(text)
   return text ~= "*" and text ~= "" and text or nil
 end
 
+-- The first url, and those behind it.
+local function split_urls(url)
+  if type(url) == "string" then return url, nil end
+  local rest = {}
+  for index = 2, #url do rest[#rest + 1] = url[index] end
+  return url[1], rest
+end
+
+--- The url that is tried first.
+---@param complete table
+---@return string
+function options.first_url(complete)
+  return (split_urls(complete.url))
+end
+
+-- {host = address} to {"host=address", ...}
+local function resolve_list(addresses)
+  local list = {}
+  for _, name in ipairs(names_of(addresses or {})) do list[#list + 1] = name .. "=" .. addresses[name] end
+  return list
+end
+
 --- The flat table that the core takes.
 ---@param complete table
 ---@return table
@@ -258,6 +303,8 @@ function options.flatten(complete)
   for _, group in ipairs { "tls", "fields" } do
     for name, value in pairs(complete[group] or {}) do flat[SPEC[group].fields[name].core] = value end
   end
+  flat.url, flat.fallback_urls = split_urls(complete.url)
+  flat.resolve = resolve_list(complete.resolve)
   local types = complete.event_types
   flat.order_id = some(complete.order_id)
   flat.event_types = some(type(types) == "table" and table.concat(types, ",") or types)

@@ -138,7 +138,7 @@ static void every_code_has_its_own_name_and_a_text(void **state) {
     for (int other = 0; other < code; other++) assert_string_not_equal(name, sync_code_name((sync_code)other));
   }
   assert_string_equal(sync_code_name(SYNC_CODE_COUNT), "UNKNOWN");
-  assert_false(sync_code_retryable(SYNC_CODE_COUNT));
+  assert_int_equal(sync_code_class(SYNC_CODE_COUNT), SYNC_CLASS_FATAL);
 }
 
 static void a_failure_is_cleared_and_its_message_cut(void **state) {

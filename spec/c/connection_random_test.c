@@ -71,7 +71,7 @@ static bool may_give_up(void) {
 
 static void hear_something(void) {
   sync_connection_heard(&life.connection, life.now_ms);
-  if (once_in(2)) sync_connection_event(&life.connection);
+  if (once_in(2)) sync_connection_event(&life.connection, false);
   if (once_in(2)) sync_connection_keepalive(&life.connection, life.now_ms);
   if (once_in(4)) sync_connection_retry(&life.connection, some_ms());
 }

@@ -106,9 +106,9 @@ static void answers_that_are_no_stream_are_told_with_what_they_say(void **state)
   loopback_hang_up(&scene.stream);
   scene_await_failure(SYNC_HTTP_PROTOCOL);
   scene_accept();
-  scene_send("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/elsewhere\r\nContent-Length: 0\r\n\r\n");
+  scene_send("HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/elsewhere\r\nContent-Length: 0\r\n\r\n");
   scene_await_failure(SYNC_HTTP_REDIRECT);
-  assert_non_null(strstr(scene.item.failure->message, "http://127.0.0.1/elsewhere"));
+  assert_non_null(strstr(scene.item.failure->message, "ftp://127.0.0.1/elsewhere"));
   scene_await_state(SYNC_ERROR);
   loopback_hang_up(&scene.stream);
 }

@@ -117,13 +117,13 @@ static void headers_are_asked_for_before_each_connect(void **state) {
   scene_await_failure(SYNC_CREDENTIALS);
   assert_string_equal(scene.item.failure->message, "no token today");
   scene_await(SYNC_ITEM_ASK);
-  assert_int_equal(sync_client_answer(scene.client, &bad, 1), SYNC_HEADER);
-  assert_int_equal(sync_client_answer(scene.client, &header, 1), SYNC_OK);
+  assert_int_equal(sync_client_answer(scene.client, &bad, 1, 0, NULL), SYNC_HEADER);
+  assert_int_equal(sync_client_answer(scene.client, &header, 1, 0, NULL), SYNC_OK);
   scene_serve();
   assert_true(loopback_asked(&scene.stream, "Authorization: Bearer 1"));
   loopback_hang_up(&scene.stream);
   scene_await(SYNC_ITEM_ASK);
-  assert_int_equal(sync_client_answer(scene.client, NULL, 0), SYNC_OK);
+  assert_int_equal(sync_client_answer(scene.client, NULL, 0, 0, NULL), SYNC_OK);
   scene_accept();
   assert_null(strstr(scene.stream.request, "Authorization"));
   loopback_hang_up(&scene.stream);
@@ -288,7 +288,7 @@ static int child_wrongs(void) {
   wrongs += sync_client_connect(scene.client) != SYNC_FORKED;
   wrongs += sync_client_disconnect(scene.client) != SYNC_FORKED;
   wrongs += sync_client_reconnect(scene.client) != SYNC_FORKED;
-  wrongs += sync_client_answer(scene.client, NULL, 0) != SYNC_FORKED;
+  wrongs += sync_client_answer(scene.client, NULL, 0, 0, NULL) != SYNC_FORKED;
   wrongs += sync_client_refuse(scene.client, "no") != SYNC_FORKED;
   wrongs += sync_client_configure(scene.client, &scene.options, &failure) != SYNC_FORKED;
   wrongs += failure.code != SYNC_FORKED;

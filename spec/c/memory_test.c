@@ -119,7 +119,7 @@ static void wait_for_client(void) {
 
 static void take_events(unsigned *last) {
   while (sync_client_next(scene.client, &scene.item)) {
-    if (scene.item.kind == SYNC_ITEM_ASK) assert_int_equal(sync_client_answer(scene.client, NULL, 0), SYNC_OK);
+    if (scene.item.kind == SYNC_ITEM_ASK) assert_int_equal(sync_client_answer(scene.client, NULL, 0, 0, NULL), SYNC_OK);
     if (scene.item.kind != SYNC_ITEM_EVENT) continue;
     sync_span id = sync_event_text(scene.item.event, SYNC_EVENT_ID);
     char expected[16];
@@ -210,9 +210,9 @@ static void a_question_that_cannot_be_asked_does_not_make_the_client_deaf(void *
   scene_await(SYNC_ITEM_ASK);
   counting_alloc_refuse(&scene.memory, 1, SIZE_MAX);
   const sync_header header = {SPAN("A"), SPAN("b")};
-  assert_int_equal(sync_client_answer(scene.client, &header, 1), SYNC_NO_MEMORY);
+  assert_int_equal(sync_client_answer(scene.client, &header, 1, 0, NULL), SYNC_NO_MEMORY);
   counting_alloc_allow(&scene.memory);
-  assert_int_equal(sync_client_answer(scene.client, &header, 1), SYNC_OK);
+  assert_int_equal(sync_client_answer(scene.client, &header, 1, 0, NULL), SYNC_OK);
   receive_everything(0);
 }
 

@@ -5,7 +5,7 @@
 
 #include "counting_alloc.h"
 #include "spans.h"
-#include "transport.h"
+#include "url.h"
 
 #define DAY_MS (24 * 60 * 60 * 1000)
 
@@ -346,7 +346,7 @@ static void the_url_has_its_default_path_and_the_filters(void **state) {
     options.url = cases[i].url;
     options.order_id = cases[i].order_id;
     options.event_types = cases[i].event_types;
-    char *url = sync_transport_url(&memory.allocator, &options, &failure);
+    char *url = sync_url_complete(&memory.allocator, options.url, &options, &failure);
     assert_non_null(url);
     if (strcasecmp(url, cases[i].expected) != 0) fail_msg("%s is not %s", url, cases[i].expected);
     sync_alloc_free(&memory.allocator, url);
@@ -359,7 +359,7 @@ static void bad_urls_are_refused_with_a_reason(void **state) {
                                         "http://h:x", "h:1:2",    "http://h:99999/path", "javascript:alert(1)"};
   for (size_t i = 0; i < COUNT_OF(refused); i++) {
     options.url = refused[i];
-    if (sync_transport_url(&memory.allocator, &options, &failure)) fail_msg("'%s' is taken", refused[i]);
+    if (sync_url_complete(&memory.allocator, options.url, &options, &failure)) fail_msg("'%s' is taken", refused[i]);
     assert_int_equal(failure.code, SYNC_URL);
     assert_true(strlen(failure.message) > 0);
   }
@@ -370,7 +370,7 @@ static void without_memory_there_is_no_url(void **state) {
   options.order_id = "1";
   for (size_t nth = 1;; nth++) {
     counting_alloc_refuse(&memory, nth, 1);
-    char *url = sync_transport_url(&memory.allocator, &options, &failure);
+    char *url = sync_url_complete(&memory.allocator, options.url, &options, &failure);
     if (url) {
       sync_alloc_free(&memory.allocator, url);
       break;

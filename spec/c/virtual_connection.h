@@ -20,7 +20,9 @@ struct virtual_connection {
   struct sync_actions actions; /* of the last input */
   sync_state told_state;
   bool under_way; /* between OPEN and ABORT or the end */
+  bool renewing;  /* between RENEW and ABANDON, REPLACE or the end */
   unsigned opens; /* so far */
+  unsigned renewals;
 };
 
 static inline uint64_t virtual_random(void *arg) {
@@ -34,6 +36,7 @@ static inline struct sync_connection_config virtual_config(void) {
   sync_options_init(&options);
   return (struct sync_connection_config){
       .auto_reconnect = options.auto_reconnect,
+      .urls = 1,
       .max_reconnect_attempts = options.max_reconnect_attempts,
       .reconnect_delay_ms = options.reconnect_delay_ms,
       .max_reconnect_delay_ms = options.max_reconnect_delay_ms,
@@ -50,6 +53,13 @@ static inline void virtual_init(struct virtual_connection *virtual, struct sync_
 }
 
 /* ---- what must hold ---------------------------------------------------------------------------------------------- */
+
+/* The time told is one at which something is going to be tried. */
+static inline void virtual_check_retry(const struct virtual_connection *virtual, int64_t retry_at_ms) {
+  const struct sync_connection *connection = &virtual->connection;
+  bool at_once = retry_at_ms == virtual->now_ms;
+  assert_true(at_once || retry_at_ms == connection->deadline_ms || retry_at_ms == connection->renewal.deadline_ms);
+}
 
 static inline void virtual_check_action(struct virtual_connection *virtual, const struct sync_action *action) {
   switch (action->kind) {
@@ -69,7 +79,21 @@ static inline void virtual_check_action(struct virtual_connection *virtual, cons
     break;
   case SYNC_ACTION_FAILURE:
     assert_int_not_equal(action->failure.code, SYNC_OK);
-    assert_int_equal(action->failure.next_retry_at_ms, sync_connection_deadline_ms(&virtual->connection));
+    virtual_check_retry(virtual, action->failure.next_retry_at_ms);
+    break;
+  case SYNC_ACTION_RENEW:
+    assert_true(virtual->under_way && !virtual->renewing);
+    virtual->renewing = true;
+    virtual->renewals++;
+    break;
+  case SYNC_ACTION_ABANDON:
+    assert_true(virtual->renewing);
+    virtual->renewing = false;
+    break;
+  case SYNC_ACTION_REPLACE:
+    assert_true(virtual->renewing);
+    virtual->renewing = false;
+    virtual->under_way = true;
     break;
   case SYNC_ACTION_ASK: assert_true(virtual->connection.config.ask); break;
   }
@@ -92,7 +116,8 @@ static inline void virtual_check_failures(const struct virtual_connection *virtu
 
 static inline void virtual_check_phase(const struct virtual_connection *virtual) {
   const struct sync_connection *connection = &virtual->connection;
-  const int64_t deadline_ms = sync_connection_deadline_ms(connection);
+  const int64_t deadline_ms = connection->deadline_ms;
+  const enum sync_renewal_phase renewal = connection->renewal.phase;
   const enum sync_phase phase = connection->phase;
   bool timed = phase == SYNC_PHASE_OPENING || phase == SYNC_PHASE_OPEN || phase == SYNC_PHASE_WAITING;
   assert_int_equal(virtual->under_way, phase == SYNC_PHASE_OPENING || phase == SYNC_PHASE_OPEN);
@@ -101,6 +126,9 @@ static inline void virtual_check_phase(const struct virtual_connection *virtual)
   assert_int_equal(connection->state == SYNC_CONNECTED, phase == SYNC_PHASE_OPEN);
   assert_int_equal(connection->state == SYNC_DISCONNECTED, phase == SYNC_PHASE_AWAY);
   assert_int_equal(virtual->told_state, connection->state);
+  assert_int_equal(virtual->renewing, renewal == SYNC_RENEWAL_OPENING || renewal == SYNC_RENEWAL_READY);
+  if (renewal != SYNC_RENEWAL_NONE || connection->renewal.deadline_ms >= 0) assert_int_equal(phase, SYNC_PHASE_OPEN);
+  assert_in_range(connection->url, 0, connection->config.urls - 1);
 }
 
 static inline void virtual_check(struct virtual_connection *virtual) {
@@ -133,7 +161,7 @@ static inline void virtual_restart(struct virtual_connection *virtual) {
 }
 
 static inline void virtual_answer(struct virtual_connection *virtual) {
-  sync_connection_answered(&virtual->connection, virtual->now_ms, virtual_actions(virtual));
+  sync_connection_answered(&virtual->connection, virtual->now_ms, 0, virtual_actions(virtual));
   virtual_check(virtual);
 }
 

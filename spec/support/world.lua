@@ -28,6 +28,12 @@ local function own(thing)
   return thing
 end
 
+---Have something closed by the sweep: a program, a directory. What is owned later is closed first.
+---@generic T
+---@param thing T with a method `close`
+---@return T thing
+world.own = own
+
 local function hang_doorbell()
   if doorbell then return end
   doorbell = uv.new_poll(sync.fd())

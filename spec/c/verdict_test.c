@@ -1,27 +1,25 @@
-/* judge_test.c - what a response head means: every status, every spelling of the content type (WHATWG HTML 9.2.3). */
-#include "connection.h"
+/* verdict_test.c - what a response head means: every status, every spelling of the content type (WHATWG HTML 9.2.3). */
 #include "spans.h"
+#include "verdict.h"
 
 static sync_failure failure;
 
 static void only_200_with_an_event_stream_is_one(void **state) {
   (void)state;
   for (int status = 200; status < 600; status++)
-    assert_int_equal(sync_connection_judge(status, "text/event-stream", &failure) == SYNC_OK, status == 200);
+    assert_int_equal(sync_verdict(status, "text/event-stream", false, &failure) == SYNC_OK, status == 200);
 }
 
 static void each_status_has_its_code_and_says_whether_a_retry_may_help(void **state) {
   (void)state;
   for (int status = 201; status < 600; status++) {
-    bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     sync_code expected = status == 204                    ? SYNC_HTTP_NO_CONTENT
                          : status == 401 || status == 403 ? SYNC_HTTP_AUTH
-                         : redirect                       ? SYNC_HTTP_REDIRECT
                                                           : SYNC_HTTP_STATUS;
-    assert_int_equal(sync_connection_judge(status, NULL, &failure), expected);
+    assert_int_equal(sync_verdict(status, NULL, false, &failure), expected);
     assert_int_equal(failure.code, expected);
     assert_int_equal(failure.status, status);
-    assert_int_equal(failure.retryable, status == 408 || status == 429 || status >= 500);
+    assert_int_equal(failure.retryable, status == 408 || status == 425 || status == 429 || status >= 500);
     char digits[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
     assert_non_null(strstr(failure.message, digits));
   }
@@ -55,9 +53,9 @@ static void the_content_type_is_compared_as_media_types_are(void **state) {
       "xtext/event-stream",
   };
   for (size_t i = 0; i < COUNT_OF(accepted); i++)
-    if (sync_connection_judge(200, accepted[i], &failure) != SYNC_OK) fail_msg("'%s' is refused", accepted[i]);
+    if (sync_verdict(200, accepted[i], false, &failure) != SYNC_OK) fail_msg("'%s' is refused", accepted[i]);
   for (size_t i = 0; i < COUNT_OF(refused); i++) {
-    if (sync_connection_judge(200, refused[i], &failure) != SYNC_CONTENT_TYPE) fail_msg("'%s' is taken", refused[i]);
+    if (sync_verdict(200, refused[i], false, &failure) != SYNC_CONTENT_TYPE) fail_msg("'%s' is taken", refused[i]);
     assert_non_null(strstr(failure.message, refused[i]));
     assert_false(failure.retryable);
   }
@@ -65,7 +63,7 @@ static void the_content_type_is_compared_as_media_types_are(void **state) {
 
 static void no_content_type_is_none(void **state) {
   (void)state;
-  assert_int_equal(sync_connection_judge(200, NULL, &failure), SYNC_CONTENT_TYPE);
+  assert_int_equal(sync_verdict(200, NULL, false, &failure), SYNC_CONTENT_TYPE);
   assert_int_equal(failure.status, 200);
 }
 

@@ -1,0 +1,102 @@
+--- A real nginx: a master and one worker, in the foreground, with a configuration, files and a port of its own.
+-- It knows nothing of TLS or nchan: a spec writes what is in the `http` block.
+
+local directory = require "spec.support.directory"
+local port = require "spec.support.port"
+local program = require "spec.support.program"
+local uv = require "luv"
+local world = require "spec.support.world"
+
+local nginx = {}
+
+-- Where Debian's packages put modules.
+local MODULES = "/usr/lib/nginx/modules/"
+
+-- Workers must be who wrote the files. Everything that nginx would write goes to its own directory.
+local FRAME = [[
+<modules>
+user <user>;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr notice;
+events { worker_connections 256; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  keepalive_timeout 1h;
+  <http>
+}
+]]
+
+---@class spec.support.Nginx
+---@field port integer of 127.0.0.1
+---@field program spec.support.Program
+local Nginx = {}
+Nginx.__index = Nginx
+
+-- `<name>` is the value of that name; nginx has a use for `$name` itself.
+local function fill(template, values)
+  return (template:gsub("<([%w_]+)>", function(name)
+    return assert(values[name], "the nginx configuration wants a value for <" .. name .. ">")
+  end))
+end
+
+local function load_lines(modules)
+  local lines = {}
+  for _, name in ipairs(modules or {}) do lines[#lines + 1] = ("load_module %s%s.so;"):format(MODULES, name) end
+  return table.concat(lines, "\n")
+end
+
+function Nginx:write_configuration()
+  local text = fill(FRAME, {
+    modules = load_lines(self.modules), user = uv.os_get_passwd().username, http = fill(self.http, self.values),
+  })
+  return self.directory:write("nginx.conf", text)
+end
+
+---Start nginx, and wait until it accepts connections. The world ends it.
+---@param http string what is in the `http` block; `<name>` in it is a value, `<port>` the port that it must listen on
+---@param values table|nil
+---@param modules string[]|nil names of modules to load
+---@return spec.support.Nginx
+function nginx.start(http, values, modules)
+  local reserved, place = world.own(port.reserve()), world.own(directory.new())
+  local self = setmetatable({ directory = place, port = reserved.number, http = http, modules = modules }, Nginx)
+  self.values = { port = reserved.number }
+  for name, value in pairs(values or {}) do self.values[name] = value end
+  local file = self:write_configuration()
+  self.program = world.own(program.start("nginx", { "-p", place.path, "-c", file, "-e", "stderr", "-g", "daemon off;" }))
+  self.program:await_port(self.port)
+  return self
+end
+
+---Change values of the configuration, and load it anew; wait until the old worker is gone, which it is not before its
+---last connection has ended. Until then both take connections.
+---@param values table|nil
+function Nginx:reload(values)
+  for name, value in pairs(values or {}) do self.values[name] = value end
+  self:write_configuration()
+  local said = #self.program.output
+  local old = self:worker()
+  self.program:send_signal("sighup")
+  world.await(function() return self.program:says(("worker process %d exited"):format(old), said) end)
+end
+
+---Kill the worker. The master starts another one; meanwhile connections wait, for the port stays open.
+function Nginx:kill_worker()
+  local said = #self.program.output
+  uv.kill(self:worker(), "sigkill")
+  world.await(function() return self.program:says("start worker process %d", said) end)
+end
+
+---The process that serves, the newest one.
+---@return integer pid
+function Nginx:worker()
+  return tonumber(self.program.output:match(".*start worker process (%d+)"))
+end
+
+return nginx
