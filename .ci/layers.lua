@@ -7,7 +7,8 @@ local FLOORS = {
   { name = "protocol", files = { "utf8", "sse", "json", "event", "backoff" } },
   { name = "state", files = { "queue", "history", "interest", "metrics", "recent" } },
   { name = "connection", files = { "connection", "renewal", "verdict" } },
-  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "intake" } },
+  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
+    "delivery" } },
   { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_client", "lua_sync" } },
 }
 
@@ -17,7 +18,7 @@ local PROGRAMS = { sse_replay = true }
 -- Which foreign header belongs to whom: a file, or a floor.
 local FOREIGN = {
   ["^curl/"] = { url = true, request = true, transport = true },
-  ["^uv%.h$"] = { loop = true, transport = true, client = true, sleep = true },
+  ["^uv%.h$"] = { loop = true, transport = true, client = true, actions = true, sleep = true },
   ["^lua%.h$"] = { lua_compat = true },
   ["^lauxlib%.h$"] = { lua_compat = true },
   ["^cjson/"] = {},

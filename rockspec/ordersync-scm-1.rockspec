@@ -26,11 +26,13 @@ build = {
   modules = {
     ["sync.core"] = {
       sources = {
+        "src/actions.c",
         "src/alloc.c",
         "src/backoff.c",
         "src/buffer.c",
         "src/client.c",
         "src/connection.c",
+        "src/delivery.c",
         "src/error.c",
         "src/event.c",
         "src/history.c",
@@ -54,6 +56,7 @@ build = {
         "src/segment.c",
         "src/sleep.c",
         "src/sse.c",
+        "src/stream.c",
         "src/transport.c",
         "src/url.c",
         "src/utf8.c",

@@ -1,6 +1,7 @@
 /*
- * client.h - a client's inside, for the engine's two halves: client.c (its life, and what the host asks) and intake.c
- * (what the exchange brings). Hosts see sync.h.
+ * client.h - a client's inside, for the parts of the engine: client.c (its life, and what the host wants), actions.c
+ * (what the connection decides), stream.c (requests), intake.c (what they bring), delivery.c (what the host takes).
+ * Hosts see sync.h.
  */
 #ifndef SYNC_CLIENT_H
 #define SYNC_CLIENT_H
@@ -78,11 +79,22 @@ struct sync_client {
 /* Handlers for the exchange of a stream, which is their `arg`. */
 extern const struct sync_exchange_handlers sync_intake_handlers;
 
+/* A stream that has sent nothing, or NULL: no memory. NULL is fine to end. */
+struct sync_stream *sync_stream_new(sync_client *client);
+void sync_stream_free(struct sync_stream *stream);
+
+/* Sends the first request of a connect, to url number `url`, with the headers that the client was answered last.
+ * SYNC_OK, or SYNC_NO_MEMORY. */
+sync_code sync_stream_begin(struct sync_stream *stream, int url);
+
 /* What it is asked for: the url, or where a redirect led. */
 const char *sync_stream_url(const struct sync_stream *stream);
 
-/* Sends the request: the first one, or the next of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
+/* Sends the next request of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
 sync_code sync_stream_send(struct sync_stream *stream);
+
+/* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
+sync_span sync_client_resume_id(const sync_client *client);
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */
 void sync_client_carry_out(sync_client *client, const struct sync_actions *actions);

@@ -1,7 +1,7 @@
 /*
- * virtual_connection.h - drives connection.c with a clock and chance of the test's own, and checks with every input
- * what must hold whatever happens: the actions fit, at most one request is under way, each state change starts from the
- * one before, a loss is told once, deadlines lie ahead.
+ * virtual_connection.h - drives connection.c and renewal.c with a clock and chance of the test's own, and checks with
+ * every input what must hold whatever happens: the actions fit, at most one request and one successor are under way,
+ * each state change starts from the one before, a loss is told once, whoever waits has a deadline.
  */
 #ifndef VIRTUAL_CONNECTION_H
 #define VIRTUAL_CONNECTION_H
@@ -9,6 +9,7 @@
 #include "connection.h"
 #include "error.h"
 #include "options.h"
+#include "renewal.h"
 #include "spans.h"
 
 #define HOUR_MS (60 * 60 * 1000)
@@ -23,6 +24,7 @@ struct virtual_connection {
   bool renewing;  /* between RENEW and ABANDON, REPLACE or the end */
   unsigned opens; /* so far */
   unsigned renewals;
+  unsigned replacements;
 };
 
 static inline uint64_t virtual_random(void *arg) {
@@ -54,13 +56,6 @@ static inline void virtual_init(struct virtual_connection *virtual, struct sync_
 
 /* ---- what must hold ---------------------------------------------------------------------------------------------- */
 
-/* The time told is one at which something is going to be tried. */
-static inline void virtual_check_retry(const struct virtual_connection *virtual, int64_t retry_at_ms) {
-  const struct sync_connection *connection = &virtual->connection;
-  bool at_once = retry_at_ms == virtual->now_ms;
-  assert_true(at_once || retry_at_ms == connection->deadline_ms || retry_at_ms == connection->renewal.deadline_ms);
-}
-
 static inline void virtual_check_action(struct virtual_connection *virtual, const struct sync_action *action) {
   switch (action->kind) {
   case SYNC_ACTION_OPEN:
@@ -79,7 +74,7 @@ static inline void virtual_check_action(struct virtual_connection *virtual, cons
     break;
   case SYNC_ACTION_FAILURE:
     assert_int_not_equal(action->failure.code, SYNC_OK);
-    virtual_check_retry(virtual, action->failure.next_retry_at_ms);
+    assert_true(action->failure.attempt >= 0);
     break;
   case SYNC_ACTION_RENEW:
     assert_true(virtual->under_way && !virtual->renewing);
@@ -92,43 +87,70 @@ static inline void virtual_check_action(struct virtual_connection *virtual, cons
     break;
   case SYNC_ACTION_REPLACE:
     assert_true(virtual->renewing);
+    assert_int_equal(virtual->told_state, SYNC_CONNECTED);
     virtual->renewing = false;
     virtual->under_way = true;
+    virtual->replacements++;
     break;
   case SYNC_ACTION_ASK: assert_true(virtual->connection.config.ask); break;
   }
 }
 
-/* One loss is one failure, and perhaps the news that attempts are exhausted. */
+/* The time told last is one at which something is going to be tried. */
+static inline void virtual_check_retry(const struct virtual_connection *virtual, int64_t retry_at_ms) {
+  const struct sync_connection *connection = &virtual->connection;
+  bool at_once = retry_at_ms == virtual->now_ms;
+  assert_true(at_once || retry_at_ms == connection->deadline_ms || retry_at_ms == connection->renewal.deadline_ms);
+}
+
+/* One loss is one failure, and perhaps the news that attempts are exhausted; a successor that is abandoned may be
+ * another. */
 static inline void virtual_check_failures(const struct virtual_connection *virtual) {
-  int failures = 0, exhausted = 0;
+  int failures = 0, exhausted = 0, abandoned = 0;
+  const sync_failure *last = NULL;
   for (int i = 0; i < virtual->actions.count; i++) {
     const struct sync_action *action = &virtual->actions.list[i];
+    if (action->kind == SYNC_ACTION_ABANDON) abandoned++;
     if (action->kind != SYNC_ACTION_FAILURE) continue;
-    if (action->failure.code == SYNC_EXHAUSTED)
+    last = &action->failure;
+    if (last->code == SYNC_EXHAUSTED)
       exhausted++;
     else
       failures++;
   }
-  assert_in_range(failures, 0, 1);
+  assert_in_range(failures, 0, 1 + abandoned);
   assert_in_range(exhausted, 0, failures);
+  if (last) virtual_check_retry(virtual, last->next_retry_at_ms);
+}
+
+static inline void virtual_check_renewal(const struct virtual_connection *virtual) {
+  const struct sync_connection *connection = &virtual->connection;
+  const struct sync_renewal *renewal = &connection->renewal;
+  bool under_way = renewal->phase == SYNC_RENEWAL_OPENING || renewal->phase == SYNC_RENEWAL_READY;
+  assert_int_equal(virtual->renewing, under_way);
+  if (renewal->phase == SYNC_RENEWAL_ASKING) assert_int_equal(renewal->deadline_ms, -1);
+  if (under_way) assert_true(renewal->deadline_ms >= 0);
+  if (renewal->phase == SYNC_RENEWAL_READY) assert_true(renewal->deadline_ms <= virtual->now_ms + 1000);
+  if (renewal->phase == SYNC_RENEWAL_NONE && renewal->deadline_ms < 0) return;
+  assert_int_equal(connection->phase, SYNC_PHASE_OPEN);
+  assert_true(renewal->url == 0 || renewal->url == connection->url);
 }
 
 static inline void virtual_check_phase(const struct virtual_connection *virtual) {
   const struct sync_connection *connection = &virtual->connection;
   const int64_t deadline_ms = connection->deadline_ms;
-  const enum sync_renewal_phase renewal = connection->renewal.phase;
   const enum sync_phase phase = connection->phase;
   bool timed = phase == SYNC_PHASE_OPENING || phase == SYNC_PHASE_OPEN || phase == SYNC_PHASE_WAITING;
   assert_int_equal(virtual->under_way, phase == SYNC_PHASE_OPENING || phase == SYNC_PHASE_OPEN);
   assert_int_equal(deadline_ms >= 0, timed);
   if (phase == SYNC_PHASE_WAITING) assert_true(deadline_ms <= virtual->now_ms + 2 * HOUR_MS);
+  if (phase == SYNC_PHASE_OPEN)
+    assert_true(deadline_ms <= virtual->now_ms + sync_connection_idle_timeout_ms(connection));
   assert_int_equal(connection->state == SYNC_CONNECTED, phase == SYNC_PHASE_OPEN);
   assert_int_equal(connection->state == SYNC_DISCONNECTED, phase == SYNC_PHASE_AWAY);
   assert_int_equal(virtual->told_state, connection->state);
-  assert_int_equal(virtual->renewing, renewal == SYNC_RENEWAL_OPENING || renewal == SYNC_RENEWAL_READY);
-  if (renewal != SYNC_RENEWAL_NONE || connection->renewal.deadline_ms >= 0) assert_int_equal(phase, SYNC_PHASE_OPEN);
-  assert_in_range(connection->url, 0, connection->config.urls - 1);
+  if (phase != SYNC_PHASE_AWAY) assert_in_range(connection->url, 0, connection->config.urls - 1);
+  virtual_check_renewal(virtual);
 }
 
 static inline void virtual_check(struct virtual_connection *virtual) {
@@ -160,8 +182,16 @@ static inline void virtual_restart(struct virtual_connection *virtual) {
   virtual_check(virtual);
 }
 
-static inline void virtual_answer(struct virtual_connection *virtual) {
-  sync_connection_answered(&virtual->connection, virtual->now_ms, 0, virtual_actions(virtual));
+static inline void virtual_distrust(struct virtual_connection *virtual, sync_code code, bool revive) {
+  sync_failure failure;
+  sync_failure_set(&failure, code, "%s", sync_code_text(code));
+  sync_connection_distrust(&virtual->connection, virtual->now_ms, &failure, revive, virtual_actions(virtual));
+  virtual_check(virtual);
+}
+
+/* `ttl_ms` 0: good without end. */
+static inline void virtual_answer(struct virtual_connection *virtual, int64_t ttl_ms) {
+  sync_connection_answered(&virtual->connection, virtual->now_ms, ttl_ms, virtual_actions(virtual));
   virtual_check(virtual);
 }
 
@@ -177,13 +207,41 @@ static inline void virtual_opened(struct virtual_connection *virtual) {
   virtual_check(virtual);
 }
 
-/* The exchange is over, as a transport tells it: only of a request that is under way. */
+/* The exchange is over for this reason; before it was under way, or after, that must change nothing. */
+static inline void virtual_failed(struct virtual_connection *virtual, const sync_failure *failure,
+                                  int64_t retry_after_ms) {
+  virtual->under_way = false;
+  sync_connection_ended(&virtual->connection, virtual->now_ms, failure, retry_after_ms, virtual_actions(virtual));
+  virtual_check(virtual);
+}
+
 static inline void virtual_ended(struct virtual_connection *virtual, sync_code code, int64_t retry_after_ms) {
   sync_failure failure;
   sync_failure_set(&failure, code, "%s", sync_code_text(code));
-  virtual->under_way = false;
-  sync_connection_ended(&virtual->connection, virtual->now_ms, &failure, retry_after_ms, virtual_actions(virtual));
+  virtual_failed(virtual, &failure, retry_after_ms);
+}
+
+/* The successor's response is an event stream. */
+static inline void virtual_successor_opened(struct virtual_connection *virtual) {
+  virtual_actions(virtual);
+  sync_renewal_opened(&virtual->connection, virtual->now_ms);
   virtual_check(virtual);
+}
+
+/* The successor's exchange is over. */
+static inline void virtual_successor_ended(struct virtual_connection *virtual, sync_code code) {
+  sync_failure failure;
+  sync_failure_set(&failure, code, "%s", sync_code_text(code));
+  virtual->renewing = false;
+  sync_renewal_ended(&virtual->connection, virtual->now_ms, &failure, virtual_actions(virtual));
+  virtual_check(virtual);
+}
+
+/* An order event came. */
+static inline void virtual_event(struct virtual_connection *virtual, bool has_id) {
+  sync_connection_heard(&virtual->connection, virtual->now_ms);
+  sync_connection_event(&virtual->connection, has_id);
+  virtual_check_phase(virtual);
 }
 
 static inline void virtual_tick(struct virtual_connection *virtual) {
@@ -199,12 +257,17 @@ static inline void virtual_due(struct virtual_connection *virtual) {
   virtual_tick(virtual);
 }
 
-/* A stream that is open, from whatever was before. */
-static inline void virtual_open(struct virtual_connection *virtual) {
+/* A stream that is open, from whatever was before, with credentials that are good for `ttl_ms`. */
+static inline void virtual_open_for(struct virtual_connection *virtual, int64_t ttl_ms) {
   virtual_start(virtual);
   if (virtual->connection.phase == SYNC_PHASE_WAITING) virtual_due(virtual);
+  if (virtual->connection.phase == SYNC_PHASE_ASKING) virtual_answer(virtual, ttl_ms);
   virtual_opened(virtual);
   assert_int_equal(virtual->connection.phase, SYNC_PHASE_OPEN);
+}
+
+static inline void virtual_open(struct virtual_connection *virtual) {
+  virtual_open_for(virtual, 0);
 }
 
 /* ---- what was asked for ------------------------------------------------------------------------------------------ */
@@ -213,6 +276,14 @@ static inline bool virtual_did(const struct virtual_connection *virtual, enum sy
   for (int i = 0; i < virtual->actions.count; i++)
     if (virtual->actions.list[i].kind == kind) return true;
   return false;
+}
+
+/* The url of the last request, for the stream or for its successor, among the last actions; -1: none was sent. */
+static inline int virtual_url(const struct virtual_connection *virtual, enum sync_action_kind kind) {
+  int url = -1;
+  for (int i = 0; i < virtual->actions.count; i++)
+    if (virtual->actions.list[i].kind == kind) url = virtual->actions.list[i].url;
+  return url;
 }
 
 /* The failure with this code among the last actions, or NULL. */
