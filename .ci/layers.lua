@@ -6,8 +6,8 @@ local FLOORS = {
   { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map" } },
   { name = "protocol", files = { "utf8", "sse", "json", "event", "backoff" } },
   { name = "state", files = { "queue", "history", "interest", "metrics", "recent" } },
-  { name = "connection", files = { "connection", "renewal", "verdict" } },
-  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
+  { name = "connection", files = { "connection", "renewal", "verdict", "poller" } },
+  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake", "played",
     "delivery" } },
   { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_client", "lua_sync" } },
 }

@@ -48,6 +48,8 @@ build = {
         "src/map.c",
         "src/metrics.c",
         "src/options.c",
+        "src/played.c",
+        "src/poller.c",
         "src/queue.c",
         "src/recent.c",
         "src/redirect.c",

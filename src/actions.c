@@ -23,8 +23,8 @@ static bool look_again(sync_client *client) {
   const struct sync_connection *connection = &client->connection;
   if (connection->phase != SYNC_PHASE_OPEN && connection->phase != SYNC_PHASE_OPENING) return false;
   if (sync_loop_now_ms(client->loop) < connection->deadline_ms) return false; /* it is the renewal's deadline */
-  if (sync_exchange_is_paused(client->stream->exchange))
-    sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
+  if (sync_loop_is_played(client->loop)) return false;
+  if (sync_stream_is_paused(client->stream)) sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
   client->looking_again = !client->looking_again;
   if (client->looking_again) uv_timer_start(&client->timer, on_timer, 1, 0);
   return client->looking_again;
@@ -33,7 +33,7 @@ static bool look_again(sync_client *client) {
 /* A response that is no event stream waits for the first bytes of its body, but not for ever. */
 static bool give_up_excerpt(struct sync_stream *stream, bool waits) {
   if (!stream || !stream->ending || !waits) return false;
-  sync_exchange_abort(stream->exchange);
+  sync_stream_abort(stream);
   sync_client_end(stream, &stream->failure);
   return true;
 }
@@ -47,7 +47,10 @@ static bool give_up_excerpts(sync_client *client) {
 }
 
 static void on_timer(uv_timer_t *timer) {
-  sync_client *client = timer->data;
+  sync_client_tick(timer->data);
+}
+
+void sync_client_tick(sync_client *client) {
   struct sync_actions actions = {.count = 0};
   client->armed_ms = -1;
   if (look_again(client) || give_up_excerpts(client)) return;
@@ -60,7 +63,7 @@ void sync_client_set_timer(sync_client *client) {
   if (deadline_ms == client->armed_ms) return;
   client->armed_ms = deadline_ms;
   int64_t left_ms = deadline_ms - sync_loop_now_ms(client->loop);
-  if (deadline_ms < 0)
+  if (deadline_ms < 0 || sync_loop_is_played(client->loop))
     uv_timer_stop(&client->timer);
   else
     uv_timer_start(&client->timer, on_timer, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
@@ -169,7 +172,7 @@ static void carry_out_state(sync_client *client, sync_state from, sync_state to)
   if (from == SYNC_CONNECTED) totals->connected_ms += now_ms - client->connected_since_ms;
   if (to == SYNC_CONNECTED) {
     client->connected_since_ms = now_ms;
-    client->connected_at_ms = sync_loop_wall_ms();
+    client->connected_at_ms = sync_loop_wall_ms(client->loop);
     client->failure.code = SYNC_OK;
     if (totals->total_connections++ > 0) totals->total_reconnects++;
   }
@@ -177,14 +180,14 @@ static void carry_out_state(sync_client *client, sync_state from, sync_state to)
 }
 
 /* A time of the connection's clock as hosts want it; negative: none. */
-static int64_t wall_time_ms(int64_t at_ms) {
-  return at_ms < 0 ? 0 : sync_loop_wall_ms() + at_ms - sync_loop_clock_ms();
+static int64_t wall_time_ms(const sync_client *client, int64_t at_ms) {
+  return at_ms < 0 ? 0 : sync_loop_wall_ms(client->loop) + at_ms - sync_loop_clock_ms(client->loop);
 }
 
 static void carry_out_failure(sync_client *client, const sync_failure *failure) {
   client->counters.totals.failures++;
   client->failure = *failure;
-  client->failure.next_retry_at_ms = wall_time_ms(failure->next_retry_at_ms);
+  client->failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
   sync_client_tell_failure(client, &client->failure);
 }
 
@@ -194,7 +197,7 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
     switch (action->kind) {
     case SYNC_ACTION_ASK: carry_out_ask(client); break;
     case SYNC_ACTION_OPEN: carry_out_open(client, action->url); break;
-    case SYNC_ACTION_ABORT: sync_exchange_abort(client->stream->exchange); break;
+    case SYNC_ACTION_ABORT: sync_stream_abort(client->stream); break;
     case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
     case SYNC_ACTION_FAILURE: carry_out_failure(client, &action->failure); break;
     case SYNC_ACTION_RENEW: carry_out_renew(client, action->url); break;

@@ -16,10 +16,19 @@
 #include "recent.h"
 #include "redirect.h"
 
+/* What an exchange is to a loop that is played. */
+struct sync_play {
+  bool running;
+  bool answered;
+  bool paused;
+  struct sync_buffer kept; /* bytes that were not taken */
+};
+
 /* A request and what came of it. A client has one, and a second while its stream is being renewed. */
 struct sync_stream {
   sync_client *client;
-  struct sync_exchange *exchange;
+  struct sync_exchange *exchange; /* NULL: the loop is played */
+  struct sync_play play;
   int url;             /* which one was asked for */
   sync_header *answer; /* headers of this connect */
   size_t answer_count;
@@ -90,6 +99,10 @@ sync_code sync_stream_begin(struct sync_stream *stream, int url);
 /* What it is asked for: the url, or where a redirect led. */
 const char *sync_stream_url(const struct sync_stream *stream);
 
+/* Drops what was sent; whether it waits for room. */
+void sync_stream_abort(struct sync_stream *stream);
+bool sync_stream_is_paused(const struct sync_stream *stream);
+
 /* Sends the next request of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
 sync_code sync_stream_send(struct sync_stream *stream);
 
@@ -102,6 +115,12 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
 /* The exchange is over, or was never begun: what follows is the connection's to say. The stream may be gone after it.
  */
 void sync_client_end(struct sync_stream *stream, const sync_failure *failure);
+
+/* The deadline has come: does what is due. */
+void sync_client_tick(sync_client *client);
+
+/* Hands on what the streams of a loop that is played kept back, as far as there is room. */
+void sync_played_resume(sync_loop *loop);
 
 /* Sets the timer if the connection's deadline has changed. */
 void sync_client_set_timer(sync_client *client);

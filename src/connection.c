@@ -91,7 +91,6 @@ static void name_tight_loop(const struct sync_connection *connection, sync_failu
 /* What the attempt or the stream that just ended says about the next ones. true: it was useless, and the wait after the
  * next such one will be longer. */
 static bool take_stock(struct sync_connection *connection, int64_t now_ms, sync_failure *failure) {
-  if (failure->code == SYNC_IDLE_TIMEOUT || failure->code == SYNC_CONNECT_TIMEOUT) connection->fresh = true;
   if (connection->phase != SYNC_PHASE_OPEN) {
     connection->failures++;
     return true;
@@ -199,8 +198,10 @@ static void lose(struct sync_connection *connection, int64_t now_ms, const sync_
   sync_failure named = *failure;
   bool was_open = connection->phase == SYNC_PHASE_OPEN;
   sync_renewal_cancel(connection, actions);
+  if (failure->code == SYNC_IDLE_TIMEOUT || failure->code == SYNC_CONNECT_TIMEOUT) connection->fresh = true;
   if (ask_again(connection, now_ms, failure, actions)) return;
   if (failure->retryable) connection->hope = true;
+  if (failure->code == SYNC_HTTP_NO_CONTENT) connection->hope = false; /* whatever the other urls said */
   if (retry_after_ms > connection->retry_after_ms) connection->retry_after_ms = retry_after_ms;
   if (!was_open && fail_over(connection, now_ms, failure, actions)) return;
   bool useless = take_stock(connection, now_ms, &named);

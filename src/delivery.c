@@ -85,7 +85,7 @@ sync_event *sync_client_history(const sync_client *client, size_t age) {
 
 void sync_client_health(const sync_client *client, sync_health *health) {
   const struct sync_connection *connection = &client->connection;
-  int64_t now_ms = sync_loop_clock_ms();
+  int64_t now_ms = sync_loop_clock_ms(client->loop);
   bool open = connection->phase == SYNC_PHASE_OPEN, waits = connection->phase == SYNC_PHASE_WAITING;
   *health = (sync_health){
       .state = connection->state,
@@ -108,7 +108,7 @@ void sync_client_metrics(const sync_client *client, sync_metrics *metrics) {
   metrics->queue_depth = client->queue.count;
   metrics->queue_peak = client->queue.peak;
   if (client->connection.phase == SYNC_PHASE_OPEN)
-    metrics->connected_ms += sync_loop_clock_ms() - client->connected_since_ms;
+    metrics->connected_ms += sync_loop_clock_ms(client->loop) - client->connected_since_ms;
 }
 
 bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count) {

@@ -257,7 +257,7 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   sink.arg = client;
   if (stream == client->stream) sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
   if (may_parse(client, stream)) {
-    client->chunk_at_ms = sync_loop_wall_ms();
+    client->chunk_at_ms = sync_loop_wall_ms(client->loop);
     if (sync_sse_feed(&client->sse, bytes, length, &sink, &consumed) != SYNC_OK) client->starved = true;
   }
   client->counters.totals.total_bytes += consumed;

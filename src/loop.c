@@ -15,6 +15,9 @@
 
 #include "error.h"
 
+/* A loop that is played begins at midnight, 1 January 2026, UTC: tests see the same times every time. */
+#define PLAYED_BEGINS_AT_MS 1767225600000
+
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 void sync_link_init(struct sync_link *link, sync_client *client) {
@@ -63,15 +66,20 @@ int64_t sync_loop_clock_us(void) {
   return (int64_t)(uv_hrtime() / 1000);
 }
 
+bool sync_loop_is_played(const sync_loop *loop) {
+  return loop->transport == NULL;
+}
+
 int64_t sync_loop_now_ms(const sync_loop *loop) {
-  return (int64_t)uv_now(&loop->uv);
+  return sync_loop_is_played(loop) ? loop->played_ms : (int64_t)uv_now(&loop->uv);
 }
 
-int64_t sync_loop_clock_ms(void) {
-  return sync_loop_clock_us() / 1000;
+int64_t sync_loop_clock_ms(const sync_loop *loop) {
+  return sync_loop_is_played(loop) ? loop->played_ms : sync_loop_clock_us() / 1000;
 }
 
-int64_t sync_loop_wall_ms(void) {
+int64_t sync_loop_wall_ms(const sync_loop *loop) {
+  if (sync_loop_is_played(loop)) return PLAYED_BEGINS_AT_MS + loop->played_ms;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -96,11 +104,13 @@ static uint64_t seed(void) {
 
 /* Something can be done at once: items wait, or a paused stream has room. */
 static bool has_work(const sync_loop *loop) {
-  return !sync_link_alone(&loop->ready) || sync_transport_can_resume(loop->transport);
+  if (!sync_link_alone(&loop->ready)) return true;
+  return !sync_loop_is_played(loop) && sync_transport_can_resume(loop->transport);
 }
 
 static int due_in_ms(sync_loop *loop) {
   if (has_work(loop)) return 0;
+  if (sync_loop_is_played(loop)) return -1; /* time does not pass by itself */
   if (!uv_loop_alive(&loop->uv)) return -1; /* uv says 0 then, meaning that uv_run() would not wait */
   uv_update_time(&loop->uv);                /* else the timeout is counted from the last turn of the loop */
   return uv_backend_timeout(&loop->uv);
@@ -161,7 +171,7 @@ void sync_loop_settle(sync_loop *loop) {
 /* After sleep every connection is suspect. The terminals of a shop do not wake together: nothing is spread. */
 static void look_for_sleep(void *arg) {
   sync_loop *loop = arg;
-  int64_t slept_ms = sync_sleep_look(&loop->sleep, sync_loop_wall_ms(), sync_loop_clock_ms());
+  int64_t slept_ms = sync_sleep_look(&loop->sleep, sync_loop_wall_ms(loop), sync_loop_clock_ms(loop));
   if (slept_ms == 0) return;
   sync_failure failure;
   sync_failure_set(&failure, SYNC_SLEPT, "the wall clock jumped %lld ms ahead, as it does when a machine has slept",
@@ -172,7 +182,7 @@ static void look_for_sleep(void *arg) {
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
-sync_loop *sync_loop_new(const sync_allocator *alloc) {
+static sync_loop *new_loop(const sync_allocator *alloc, bool played) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, watch_forks);
   if (!alloc) alloc = &sync_alloc_standard;
@@ -186,9 +196,12 @@ sync_loop *sync_loop_new(const sync_allocator *alloc) {
   sync_link_init(&loop->ready, NULL);
   loop->segments = sync_segment_pool_new(alloc);
   if (!loop->segments || uv_loop_init(&loop->uv) != 0) goto fail;
-  loop->transport = sync_transport_new(alloc, &loop->uv);
-  if (!loop->transport) goto fail_loop;
+  loop->alarm_at_ms = -1;
+  loop->transport = played ? NULL : sync_transport_new(alloc, &loop->uv);
+  if (!loop->transport && !played) goto fail_loop;
   uv_timer_init(&loop->uv, &loop->patience);
+  uv_timer_init(&loop->uv, &loop->alarm);
+  loop->alarm.data = loop;
   sync_sleep_watch(&loop->sleep, &loop->uv, look_for_sleep, loop);
   open_timer_fd(loop);
   return loop;
@@ -201,11 +214,20 @@ fail:
   return NULL;
 }
 
+sync_loop *sync_loop_new(const sync_allocator *alloc) {
+  return new_loop(alloc, false);
+}
+
+sync_loop *sync_loop_new_played(const sync_allocator *alloc) {
+  return new_loop(alloc, true);
+}
+
 void sync_loop_free(sync_loop *loop) {
   if (!loop || !sync_loop_ours(loop)) return; /* in a child it is the parent's: leaked on purpose */
   while (!sync_link_alone(&loop->clients)) sync_client_free(loop->clients.next->client);
   sync_transport_free(loop->transport);
   uv_close((uv_handle_t *)&loop->patience, NULL);
+  uv_close((uv_handle_t *)&loop->alarm, NULL);
   if (loop->timer_fd >= 0) uv_close((uv_handle_t *)&loop->timer_poll, NULL);
   sync_sleep_close(&loop->sleep);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -230,6 +252,24 @@ static void on_patience(uv_timer_t *timer) {
   (void)timer; /* its firing is what ends the wait */
 }
 
+static void on_alarm(uv_timer_t *timer) {
+  sync_loop *loop = timer->data;
+  loop->alarm_at_ms = -1;
+  loop->arrivals++;
+}
+
+void sync_loop_alarm(sync_loop *loop, int64_t at_ms) {
+  if (!sync_loop_ours(loop)) return;
+  uv_update_time(&loop->uv);
+  int64_t left_ms = at_ms - sync_loop_clock_ms(loop);
+  loop->alarm_at_ms = at_ms;
+  if (at_ms < 0 || sync_loop_is_played(loop))
+    uv_timer_stop(&loop->alarm);
+  else
+    uv_timer_start(&loop->alarm, on_alarm, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+  sync_loop_settle(loop);
+}
+
 /* Turns the loop until there is something to deliver or `timeout_ms` (< 0: for ever) are over. */
 static void wait_for_items(sync_loop *loop, int timeout_ms) {
   uint64_t arrivals = loop->arrivals;
@@ -249,6 +289,10 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   loop->backlog = !sync_link_alone(&loop->ready);
   uv_update_time(&loop->uv); /* the host may have been away: what resumes now is heard now */
   look_for_sleep(loop);
+  if (sync_loop_is_played(loop)) {
+    sync_played_resume(loop);
+    return SYNC_OK;
+  }
   sync_transport_resume(loop->transport);
   bool wait = timeout_ms != 0 && !has_work(loop);
   if (wait && timeout_ms < 0 && !uv_loop_alive(&loop->uv)) return SYNC_CLOSED;

@@ -19,7 +19,7 @@ struct sync_link {
 
 struct sync_loop {
   const sync_allocator *alloc;
-  struct sync_transport *transport;
+  struct sync_transport *transport; /* NULL: the loop is played */
   struct sync_segment_pool *segments;
   struct sync_link clients; /* head of the ring of all clients */
   struct sync_link ready;   /* head of the ring of those with items */
@@ -31,6 +31,9 @@ struct sync_loop {
   unsigned forks; /* of the process when the loop was made */
   uv_loop_t uv;
   uv_timer_t patience; /* ends a step that waits */
+  uv_timer_t alarm;    /* the host's */
+  int64_t alarm_at_ms; /* -1: none */
+  int64_t played_ms;   /* the clock of a loop that is played */
   int timer_fd;        /* shows the loop's next timer through its descriptor; -1: not on this system */
   uv_poll_t timer_poll;
   int64_t timer_armed_ms; /* what timer_fd is set to, in loop time; -1: nothing */
@@ -60,7 +63,10 @@ int64_t sync_loop_clock_us(void);
 
 /* Milliseconds of the loop's clock, which never goes back; and of the wall clock, since the epoch. */
 int64_t sync_loop_now_ms(const sync_loop *loop);
-int64_t sync_loop_wall_ms(void);
+int64_t sync_loop_wall_ms(const sync_loop *loop);
+
+/* Whether there is neither a network nor a clock: played.c. */
+bool sync_loop_is_played(const sync_loop *loop);
 
 /* 64 even bits; `loop` is a sync_loop. For jitter, not for secrets. */
 uint64_t sync_loop_random(void *loop);

@@ -24,13 +24,14 @@ static sync_loop *check_loop(lua_State *L) {
   return loop;
 }
 
-/* core.loop() */
+/* core.loop(played): `played`: without network and clock, for tests */
 static int core_loop(lua_State *L) {
+  bool played = lua_toboolean(L, 1);
   struct loop_handle *handle = lua_newuserdata(L, sizeof *handle);
   handle->loop = NULL;
   luaL_getmetatable(L, LOOP_TYPE);
   lua_setmetatable(L, -2);
-  handle->loop = sync_loop_new(NULL);
+  handle->loop = played ? sync_loop_new_played(NULL) : sync_loop_new(NULL);
   return handle->loop ? 1 : lua_push_failure(L, SYNC_SYSTEM, sync_code_text(SYNC_SYSTEM));
 }
 
@@ -60,6 +61,18 @@ static int loop_spent(lua_State *L) {
   return 1;
 }
 
+/* loop:play(until_ms): time goes on to there, or to the first moment when something is due */
+static int loop_play(lua_State *L) {
+  sync_loop_play(check_loop(L), (int64_t)luaL_checknumber(L, 2));
+  return 0;
+}
+
+/* loop:alarm(at_ms): nil takes it back */
+static int loop_alarm(lua_State *L) {
+  sync_loop_alarm(check_loop(L), (int64_t)luaL_optnumber(L, 2, -1));
+  return 0;
+}
+
 static int loop_forked(lua_State *L) {
   lua_pushboolean(L, sync_loop_forked(check_loop(L)));
   return 1;
@@ -83,9 +96,9 @@ static int loop_ready(lua_State *L) {
   return 1;
 }
 
-/* core.clock_ms(): milliseconds of a clock that never goes back */
-static int core_clock_ms(lua_State *L) {
-  compat_push_integer(L, sync_loop_clock_ms());
+/* loop:clock_ms(): milliseconds of a clock that never goes back */
+static int loop_clock_ms(lua_State *L) {
+  compat_push_integer(L, sync_loop_clock_ms(check_loop(L)));
   return 1;
 }
 
@@ -114,9 +127,9 @@ static void push_codes(lua_State *L) {
 
 static void open_loop(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"__gc", loop_gc},       {"client", loop_client},         {"fd", loop_fd},
-      {"forked", loop_forked}, {"ready", loop_ready},           {"spent", loop_spent},
-      {"step", loop_step},     {"timeout_ms", loop_timeout_ms}, {NULL, NULL},
+      {"__gc", loop_gc},       {"alarm", loop_alarm}, {"clock_ms", loop_clock_ms},     {"play", loop_play},
+      {"client", loop_client}, {"fd", loop_fd},       {"forked", loop_forked},         {"ready", loop_ready},
+      {"spent", loop_spent},   {"step", loop_step},   {"timeout_ms", loop_timeout_ms}, {NULL, NULL},
   };
   luaL_newmetatable(L, LOOP_TYPE);
   compat_set_functions(L, functions);
@@ -137,7 +150,6 @@ __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 
 int luaopen_sync_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"address", core_address},
-                                       {"clock_ms", core_clock_ms},
 
                                        {"loop", core_loop},
                                        {NULL, NULL}};

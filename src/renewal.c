@@ -108,7 +108,7 @@ void sync_renewal_replace(struct sync_connection *connection, int64_t now_ms, st
   if (connection->url != connection->renewal.url) sync_connection_forget_server(connection);
   connection->url = connection->renewal.url;
   connection->expires_at_ms = connection->renewal.expires_at_ms;
-  connection->opened_at_ms = connection->heard_at_ms = now_ms;
+  connection->heard_at_ms = now_ms;
   connection->keepalive_at_ms = 0;
   connection->deadline_ms = now_ms + sync_connection_idle_timeout_ms(connection);
   sync_renewal_plan(connection, now_ms);

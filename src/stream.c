@@ -6,6 +6,8 @@ struct sync_stream *sync_stream_new(sync_client *client) {
   struct sync_stream *stream = sync_alloc_zeroed(client->alloc, sizeof *stream);
   if (!stream) return NULL;
   stream->client = client;
+  sync_buffer_init(&stream->play.kept, client->alloc);
+  if (sync_loop_is_played(client->loop)) return stream;
   stream->exchange = sync_exchange_new(client->loop->transport, &sync_intake_handlers, stream);
   if (stream->exchange) return stream;
   sync_alloc_free(client->alloc, stream);
@@ -16,9 +18,20 @@ void sync_stream_free(struct sync_stream *stream) {
   if (!stream) return;
   const sync_allocator *alloc = stream->client->alloc;
   sync_exchange_free(stream->exchange);
+  sync_buffer_fini(&stream->play.kept);
   sync_redirect_reset(&stream->redirect, alloc);
   sync_alloc_free(alloc, stream->answer);
   sync_alloc_free(alloc, stream);
+}
+
+void sync_stream_abort(struct sync_stream *stream) {
+  if (stream->exchange) sync_exchange_abort(stream->exchange);
+  sync_buffer_clear(&stream->play.kept);
+  stream->play.running = stream->play.answered = stream->play.paused = false;
+}
+
+bool sync_stream_is_paused(const struct sync_stream *stream) {
+  return stream->exchange ? sync_exchange_is_paused(stream->exchange) : stream->play.paused;
 }
 
 const char *sync_stream_url(const struct sync_stream *stream) {
@@ -39,7 +52,10 @@ sync_code sync_stream_send(struct sync_stream *stream) {
   };
   stream->moving = stream->ending = false;
   stream->retry_after_ms = 0;
-  return sync_exchange_start(stream->exchange, &request);
+  if (stream->exchange) return sync_exchange_start(stream->exchange, &request);
+  sync_stream_abort(stream);
+  stream->play.running = true;
+  return SYNC_OK;
 }
 
 /* Every connect begins with the url itself, and takes the headers that were answered last. */

@@ -128,8 +128,12 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us);
 /* Whether the budget of the last step is used up: the host's drain counts against it too. */
 bool sync_loop_spent(sync_loop *loop);
 
-/* Milliseconds of a clock that never goes back. */
-int64_t sync_loop_clock_ms(void);
+/* Milliseconds of the loop's clock, which never goes back. */
+int64_t sync_loop_clock_ms(const sync_loop *loop);
+
+/* Ends a step's wait at `at_ms` of that clock, once, for what the host has to do then; it shows through the descriptor
+ * as everything does. Takes the place of the one before; -1: none. */
+void sync_loop_alarm(sync_loop *loop, int64_t at_ms);
 
 /* A client with items to take, in turn; NULL: none has. */
 sync_client *sync_loop_ready(sync_loop *loop);
@@ -389,6 +393,41 @@ void sync_client_metrics(const sync_client *client, sync_metrics *metrics);
 
 /* Events of each type so far: the `index`-th type and its count; false: no such index. */
 bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count);
+
+/* ---- a loop without network and clock, for tests of hosts ----------------------------------------------------------
+ */
+
+/* As sync_loop_new(), but its clients' requests go nowhere: whoever runs it plays the server, and says what time it is.
+ * Everything else is the same code: the state machine, the parser, the queue. */
+sync_loop *sync_loop_new_played(const sync_allocator *alloc);
+
+/* Time goes on to `until_ms` of the loop's clock, or to the first moment before when something is due: that is done,
+ * and then the host takes its items before it calls again. */
+void sync_loop_play(sync_loop *loop, int64_t until_ms);
+
+/* A request that waits for its answer. */
+typedef struct sync_played_request {
+  const char *url;
+  const sync_header *headers; /* of the options, and of this connect */
+  size_t header_count;
+  const sync_header *answer;
+  size_t answer_count;
+  sync_span last_event_id;
+  bool renewal; /* of a stream that is still open */
+} sync_played_request;
+
+/* false: none waits. Valid until the client is told anything. */
+bool sync_client_play_request(const sync_client *client, sync_played_request *request);
+
+/* Answers it; `location` and `content_type` NULL: it has none. The body of an answer that is no stream is `text`. */
+void sync_client_play_response(sync_client *client, int status, const char *content_type, const char *location,
+                               int64_t retry_after_ms, sync_span text);
+
+/* Bytes of the stream that is open. */
+void sync_client_play_bytes(sync_client *client, sync_span bytes);
+
+/* The request that waits, or the stream, breaks off with `code`: SYNC_REFUSED, SYNC_STREAM_CUT, SYNC_STREAM_ENDED... */
+void sync_client_play_end(sync_client *client, sync_code code);
 
 /* ---- JSON: a pull reader (RFC 8259) ------------------------------------------------------------------------------ */
 

@@ -11,6 +11,8 @@
 
 #define DEFAULT_PATH "/api/v1/sync/events"
 
+#define SCHEME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
+
 /* ---- a url of our own -------------------------------------------------------------------------------------------- */
 
 static CURLUcode add_query(CURLU *url, const sync_allocator *alloc, const char *name, const char *value) {
@@ -77,11 +79,18 @@ char *sync_url_complete(const sync_allocator *alloc, const char *url, const sync
 
 /* ---- from one url to the next ------------------------------------------------------------------------------------ */
 
+/* Without a path and a query of its own it stays where it is (RFC 3986, 5.2.2), which libcurl does not know. What a
+ * server should have encoded is encoded for it, as browsers do. */
+static CURLUcode move(CURLU *url, const char *location) {
+  if (*location == '\0' || *location == '#') return CURLUE_OK;
+  return curl_url_set(url, CURLUPART_URL, location, CURLU_URLENCODE | CURLU_ALLOW_SPACE);
+}
+
 char *sync_url_resolve(const sync_allocator *alloc, const char *base, const char *location, sync_code *code) {
   char *copy = NULL;
   CURLU *url = curl_url();
   CURLUcode result = url ? curl_url_set(url, CURLUPART_URL, base, 0) : CURLUE_OUT_OF_MEMORY;
-  if (result == CURLUE_OK) result = curl_url_set(url, CURLUPART_URL, location, 0);
+  if (result == CURLUE_OK) result = move(url, location);
   if (result == CURLUE_OK) result = check_scheme(url);
   if (result == CURLUE_OK) result = curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
   if (result == CURLUE_OK) copy = copy_whole(alloc, url);
@@ -116,14 +125,15 @@ bool sync_url_is_tls(const char *url) {
 
 /* ---- shown ------------------------------------------------------------------------------------------------------- */
 
-/* It need not be a url that can be parsed: user and password end at the last '@' of what would be the authority. */
+/* It need not be a url that can be parsed: a password may hold a slash, or the scheme be missing. So what stands before
+ * the last '@' is left out wherever that is; dots say so when it was perhaps only a part of the path. */
 void sync_url_show(const char *url, char *out, size_t capacity) {
-  const char *slashes = strstr(url, "//");
-  const char *authority = slashes ? slashes + 2 : url;
-  const char *authority_end = authority + strcspn(authority, "/?#");
-  const char *shown_end = authority_end + strcspn(authority_end, "?#");
+  const char *authority = url + strspn(url, SCHEME_BYTES);
+  authority = strncmp(authority, ":/", 2) == 0 ? authority + 1 + strspn(authority + 1, "/") : url;
+  const char *end = authority + strcspn(authority, "?#");
   const char *host = authority;
-  for (const char *at = authority; at < authority_end; at++)
+  for (const char *at = authority; at < end; at++)
     if (*at == '@') host = at + 1;
-  (void)snprintf(out, capacity, "%.*s%.*s", (int)(authority - url), url, (int)(shown_end - host), host);
+  const char *dots = memchr(authority, '/', (size_t)(host - authority)) ? "..." : "";
+  (void)snprintf(out, capacity, "%.*s%s%.*s", (int)(authority - url), url, dots, (int)(end - host), host);
 }

@@ -5,13 +5,13 @@ local decoder = require "sync.decoder"
 local duration = require "sync.duration"
 local filter = require "sync.filter"
 local listeners = require "sync.listeners"
-local loop = require "sync.loop"
 local options = require "sync.options"
 local raised = require "sync.raised"
 local subscription = require "sync.subscription"
 
 ---@class sync.Client
 ---@field core userdata the engine's client
+---@field loop sync.Loop
 ---@field options table complete
 ---@field subscriptions table<integer, sync.Subscription> by number; 0 and -1 are the client's own
 ---@field busy boolean a handler of this client is under way, or has yielded
@@ -170,14 +170,16 @@ end
 
 -- ---- made and ended ----------------------------------------------------------------------------------------------
 
---- Makes a client of complete options. See sync.connect.
+--- Makes a client of complete options on a loop. See sync.connect.
 ---@param complete table
+---@param loop sync.Loop
 ---@return sync.Client|nil, string|nil message, string|nil code
-function client.new(complete)
-  local engine, message, code = loop.new_client(options.flatten(complete))
+function client.new(complete, loop)
+  local engine, message, code = loop:new_client(options.flatten(complete))
   if not engine then return nil, message, code end
   local self = setmetatable({
     core = engine,
+    loop = loop,
     options = complete,
     subscriptions = {},
     listeners = {}, -- what is heard of -> list, made with its first listener
@@ -189,7 +191,7 @@ function client.new(complete)
   self.take = engine:taker(self.subscriptions)
   self.drain = make_drain(self)
   self:want()
-  loop.add(self)
+  loop:add(self)
   return self
 end
 
@@ -199,7 +201,7 @@ end
 function Client:close()
   if not self.core then return true end
   self.final = { health = self:health(), metrics = self:metrics() }
-  loop.remove(self)
+  self.loop:remove(self)
   self.core:close()
   self.core = nil
   return true
@@ -353,15 +355,15 @@ function Client:next(timeout_ms)
   if self.busy then misuse("next", "called inside a handler of the same client") end
   self.pulls = true
   self:want()
-  local deadline = timeout_ms and core.clock_ms() + timeout_ms
+  local deadline = timeout_ms and self.loop:clock_ms() + timeout_ms
   while self.core do
     self.busy = true
     local event = pull_order_event(self)
     self.busy = false
     if event then return event end
-    local left = deadline and deadline - core.clock_ms()
+    local left = deadline and deadline - self.loop:clock_ms()
     if left and left < 0 then return nil, "TIMEOUT: " .. core.codes.TIMEOUT.text, "TIMEOUT" end
-    local ok, message, code = loop.wait(left)
+    local ok, message, code = self.loop:wait(left)
     if not ok then return nil, message, code end
   end
   return closed()

@@ -4,7 +4,7 @@
 
 local client = require "sync.client"
 local core = require "sync.core"
-local loop = require "sync.loop"
+local main = require "sync.loop".main
 local options = require "sync.options"
 
 ---@class sync
@@ -12,12 +12,12 @@ local sync = {
   _VERSION = "ordersync " .. core.version,
   null = core.null, -- JSON null: the light userdata NULL, equal to cjson.null and ngx.null
   codes = core.codes, -- name -> {text =, hint =, retryable =}
-  run = loop.run,
-  stop = loop.stop,
-  step = loop.step,
-  fd = loop.fd,
-  timeout_ms = loop.timeout_ms,
 }
+
+-- The loop, without its self.
+for _, name in ipairs { "run", "stop", "step", "fd", "timeout_ms" } do
+  sync[name] = function(...) return main[name](main, ...) end
+end
 
 --- Opens an event stream. The first open client is the default one.
 ---@param given table|string options, or just the url
@@ -25,7 +25,7 @@ local sync = {
 function sync.connect(given)
   local ok, complete = pcall(options.check, given)
   if not ok then error(complete, 2) end
-  return client.new(complete)
+  return client.new(complete, main)
 end
 
 -- Methods of the default client, as functions.
@@ -36,7 +36,7 @@ local METHODS = {
 
 for _, name in ipairs(METHODS) do
   sync[name] = function(...)
-    local default = loop.first()
+    local default = main:first()
     if not default then error(("sync.%s: no client is open: call sync.connect first"):format(name), 2) end
     return default[name](default, ...)
   end

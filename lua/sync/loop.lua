@@ -1,55 +1,60 @@
--- The loop that every client of this Lua state shares: steps, and the delivery of what they brought.
+-- The loop that clients share: steps, and the delivery of what they brought. A program has one; a test
+-- of its own has others (sync.testing), of which nobody else's clients are part.
 
 local core = require "sync.core"
 local duration = require "sync.duration"
-
-local loop = {}
 
 -- How long one wait lasts at most. It would end with the first event anyway; but Ctrl-C in the lua
 -- program sets a hook that only runs when Lua does.
 local RUN_STEP_MS = 500
 
-local engine = assert(core.loop())
-local clients = {} -- address of the core's userdata -> client; strong: an open client lives until it is closed
-local order = {}   -- open clients, oldest first
-local stopped = false
+---@class sync.Loop
+---@field engine userdata the core's loop
+---@field clients table<lightuserdata, sync.Client> by the address of the core's client; strong: an open client lives
+---@field order sync.Client[] open clients, oldest first
+---@field stopped boolean
+local Loop = {}
+Loop.__index = Loop
+
+local function begin(self, engine)
+  self.engine, self.clients, self.order = engine, {}, {}
+end
 
 --- Makes the core's client from its flat options.
 ---@param flat table
 ---@return userdata|nil core, string|nil message, string|nil code
-function loop.new_client(flat)
-  if engine:forked() then -- the parent's loop and clients are no use here
-    engine, clients, order = assert(core.loop()), {}, {}
-  end
-  return engine:client(flat)
+function Loop:new_client(flat)
+  if self.engine:forked() then begin(self, assert(core.loop())) end -- the parent's loop and clients are no use here
+  return self.engine:client(flat)
 end
 
 ---@param client sync.Client
-function loop.add(client)
-  clients[core.address(client.core)] = client
-  order[#order + 1] = client
+function Loop:add(client)
+  self.clients[core.address(client.core)] = client
+  self.order[#self.order + 1] = client
 end
 
 ---@param client sync.Client
-function loop.remove(client)
-  clients[core.address(client.core)] = nil
-  for index, candidate in ipairs(order) do
-    if candidate == client then table.remove(order, index) end
+function Loop:remove(client)
+  self.clients[core.address(client.core)] = nil
+  for index, candidate in ipairs(self.order) do
+    if candidate == client then table.remove(self.order, index) end
   end
 end
 
 --- The default client: the first that is still open.
 ---@return sync.Client|nil
-function loop.first()
-  return order[1]
+function Loop:first()
+  return self.order[1]
 end
 
 -- Hands over what the clients have, each in turn, until nothing is left or the step's budget is spent. A client with a
 -- handler under way, which has yielded or waits itself, is held until that is done: its events stay in order.
-local function deliver()
+local function deliver(self)
+  local engine = self.engine
   local address = engine:ready()
   while address do
-    local client = clients[address]
+    local client = self.clients[address]
     if client.busy then client:hold() else client:drain() end
     if engine:spent() then return end
     address = engine:ready()
@@ -67,48 +72,68 @@ end
 ---@param timeout_ms? integer milliseconds, default 0; less is 0
 ---@param budget_ms? number milliseconds, default no bound
 ---@return true|nil, string|nil message, string|nil code
-function loop.step(timeout_ms, budget_ms)
+function Loop:step(timeout_ms, budget_ms)
   timeout_ms = duration.check("sync.step", "timeout_ms", timeout_ms, 0)
   duration.check("sync.step", "budget_ms", budget_ms)
-  local ok, message, code = engine:step(timeout_ms, microseconds(budget_ms))
+  local ok, message, code = self.engine:step(timeout_ms, microseconds(budget_ms))
   if not ok and code ~= "CLOSED" then return nil, message, code end
-  deliver()
+  deliver(self)
   return true
 end
 
 --- Waits up to `timeout_ms` (nil: as long as it takes) for something to do, and runs handlers.
 ---@param timeout_ms? integer milliseconds
 ---@return true|nil, string|nil message, string|nil code
-function loop.wait(timeout_ms)
-  return loop.step(math.min(timeout_ms or RUN_STEP_MS, RUN_STEP_MS))
+function Loop:wait(timeout_ms)
+  return self:step(math.min(timeout_ms or RUN_STEP_MS, RUN_STEP_MS))
 end
 
---- Steps until every client is closed, or loop.stop().
+--- Steps until every client is closed, or stop().
 ---@return true|nil, string|nil message, string|nil code
-function loop.run()
-  stopped = false
-  while not stopped and order[1] do
-    local ok, message, code = loop.wait()
+function Loop:run()
+  self.stopped = false
+  while not self.stopped and self.order[1] do
+    local ok, message, code = self:wait()
     if not ok then return nil, message, code end
   end
   return true
 end
 
---- Ends loop.run() after the handler under way; without effect on a run that has not begun.
-function loop.stop()
-  stopped = true
+--- Ends run() after the handler under way; without effect on a run that has not begun.
+function Loop:stop()
+  self.stopped = true
 end
 
---- One descriptor to wait on: readable means, call loop.step(0).
+--- One descriptor to wait on: readable means, call step(0).
 ---@return integer
-function loop.fd()
-  return engine:fd()
+function Loop:fd()
+  return self.engine:fd()
 end
 
 --- How long the loop may be left alone: 0 when something is ready, -1 when only the descriptor matters.
 ---@return integer milliseconds
-function loop.timeout_ms()
-  return engine:timeout_ms()
+function Loop:timeout_ms()
+  return self.engine:timeout_ms()
 end
+
+--- Milliseconds of a clock that never goes back.
+---@return integer
+function Loop:clock_ms()
+  return self.engine:clock_ms()
+end
+
+local loop = {}
+
+--- A loop on an engine.
+---@param engine userdata
+---@return sync.Loop
+function loop.new(engine)
+  local self = setmetatable({ stopped = false }, Loop)
+  begin(self, engine)
+  return self
+end
+
+--- The one that every client of this Lua state shares.
+loop.main = loop.new(assert(core.loop()))
 
 return loop

@@ -242,8 +242,8 @@ static void the_time_of_the_next_attempt_stands_still(void **state) {
   (void)state;
   back_off_for_long();
   const int64_t retry_at_ms = scene_health().next_retry_at_ms;
-  const int64_t later_ms = sync_loop_clock_ms() + 100;
-  while (sync_loop_clock_ms() < later_ms) continue;
+  const int64_t later_ms = sync_loop_clock_ms(scene.loop) + 100;
+  while (sync_loop_clock_ms(scene.loop) < later_ms) continue;
   int64_t difference_ms =
       INT64_MAX; /* the least of many: between two looks at two clocks the machine may do other things */
   for (int i = 0; i < 100; i++) {
