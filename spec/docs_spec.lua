@@ -1,4 +1,4 @@
---- The pages say what the code does: codes, options, steps, targets, links, types, and the Lua in them.
+--- The pages say what the code does: codes, options, situations, steps, targets, links, types, and the Lua in them.
 
 local misbehave = require "sync.server.misbehave"
 local options = require "sync.options"
@@ -7,11 +7,12 @@ local uv = require "luv"
 local world = require "spec.support.world"
 
 local PAGES = {
-  "README.md", "CHANGELOG.md", "bench/README.md", "docs/architecture.md", "docs/decisions.md", "docs/errors.md", "docs/events.md",
-  "docs/options.md", "docs/server.md", "docs/testing.md",
+  "README.md", "CHANGELOG.md", "bench/README.md", "docs/architecture.md", "docs/connection.md", "docs/decisions.md",
+  "docs/errors.md", "docs/events.md", "docs/options.md", "docs/server.md", "docs/testing.md",
 }
 local EXAMPLE_URL = "http://127.0.0.1:8080"
 local SIGTERM = 15
+local HOUR_MS = 60 * 60 * 1000
 
 after_each(world.close)
 
@@ -40,6 +41,19 @@ local function upvalue(fn, name)
   error("no upvalue " .. name)
 end
 
+-- The classes of the codes, and those that have a row in a table of a page.
+local function classes()
+  local names = {}
+  for _, row in pairs(sync.codes) do names[row.class] = true end
+  return names
+end
+
+local function classes_of(page)
+  local names = {}
+  for class in page:match("\n## Classes.-(\n|.-)\n\n"):gmatch "\n| `(%l+)` |" do names[class] = true end
+  return names
+end
+
 -- ---- facts ---------------------------------------------------------------------------------------------------------
 
 describe("docs/errors.md", function()
@@ -52,13 +66,105 @@ describe("docs/errors.md", function()
     assert.same(sorted_keys(sync.codes), sorted_keys(written))
   end)
 
-  it("says of each whether it is retried, and what to do", function()
+  local function section_of(code)
+    return (page .. "\n##"):match("\n### " .. code .. ":[^\n]*\n(.-)\n##")
+  end
+
+  -- As the code has it: in one line, and without the marks of code.
+  local function plain(text)
+    return (text:gsub("%s+", " "):gsub("`", ""))
+  end
+
+  it("says of each its class, and what to do about it as the hint does", function()
     for code, row in pairs(sync.codes) do
-      local section = assert(page:match("\n### " .. code .. ":[^\n]*\n(.-)\n##") or page:match("\n### " .. code .. ":(.*)"))
-      assert.equal(row.retryable and "yes" or "no", section:match "Retried: (%l+)", code)
-      assert.matches("\nCure: ", section, 1, true)
+      local section = section_of(code)
+      assert.equal(row.class, section:match "^Class: (%l+)", code)
+      assert.equal(row.hint, plain(section:match "\nCure: (.*)$"):sub(1, #row.hint), code)
     end
   end)
+
+  it("has a table of the classes", function()
+    assert.same(sorted_keys(classes()), sorted_keys(classes_of(page)))
+  end)
+end)
+
+describe("docs/connection.md", function()
+  local page = read "docs/connection.md"
+
+  -- The rows of its last table, by their first column.
+  local function situations()
+    local rows = {}
+    local list = page:match "\n| when | the client | you see | you do |\n[^\n]*(\n.*)"
+    for when, does, seen, todo in list:gmatch "\n| ([^|]+) | ([^|]+) | ([^|]+) | ([^|]+) |" do
+      rows[when] = { does = does, seen = seen, todo = todo }
+    end
+    return rows
+  end
+
+  it("says what happens in each of these situations", function()
+    local rows = situations()
+    for _, when in ipairs {
+      "the server restarts", "a deploy answers 503", "401", "403", "404", "204", "a redirect", "a proxy buffers",
+      "the laptop sleeps", "the network changes", "DNS fails", "the certificate expired", "a duplicate comes",
+      "the connection is half-open", "an event is too big", "the token expires", "one of several urls fails", "a tight loop",
+    } do
+      assert.is_table(rows[when], when)
+    end
+  end)
+
+  it("names codes that exist, and a state or a metric in every row", function()
+    for code in page:gmatch "`(%u[%u_]+)`" do assert.is_table(sync.codes[code], code) end
+    for when, row in pairs(situations()) do
+      assert.is_truthy(row.seen:find "`%l+`" or row.seen:find "metrics", when)
+    end
+  end)
+
+  it("has every class, and every state with what it means", function()
+    assert.same(sorted_keys(classes()), sorted_keys(classes_of(page)))
+    local states = read("types/sync.lua"):match '@alias sync.State ([^\n]+)'
+    for state in states:gmatch '"([%l_]+)"' do
+      assert.is_truthy(page:find("\n| `" .. state .. "` |"), state)
+      assert.is_truthy(page:match("\n```\n(.-)\n```"):find(state, 1, true), state)
+    end
+  end)
+
+  -- What the server does, with which options; `count`: of errors that are told, of which the last one counts.
+  local PLAYED = {
+    ["the server restarts"] = { { { stream = 0 }, { cut = true } } },
+    ["a deploy answers 503"] = { { { status = 503 } } },
+    ["401"] = { { { status = 401 } } },
+    ["403"] = { { { status = 403 } } },
+    ["404"] = { { { status = 404 } } },
+    ["204"] = { { { status = 204 } } },
+    ["a redirect"] = { { { headers = { Location = "ftp://orders.example" } }, { status = 302 } } },
+    ["an HTML page answers"] = { { { html = 200 } } },
+    ["a proxy buffers"] = { { { stall = true } }, options = { connect_timeout_ms = 1 } },
+    ["DNS fails"] = { url = "http://no-such-host.invalid" },
+    ["a file of `tls` is missing"] = { tls = true, options = { tls = { ca_file = "no-such-file.pem" } } },
+    ["the connection is half-open"] = { { { stream = 0 }, { half_open = true } }, options = { idle_timeout_ms = 1 } },
+    ["an event is too big"] = { { { stream = true } }, options = { max_event_bytes = 16 } },
+    ["the token function fails"] = { options = { token = function() error "no token" end } },
+    ["a tight loop"] = { { { stream = 0 } }, { { stream = 0 } }, { { stream = 0 } }, count = 3,
+      options = { reconnect_delay_ms = 1, max_reconnect_delay_ms = 1 } },
+  }
+
+  local function play(scene)
+    local server = world.server()
+    for _, script in ipairs(scene) do server:behave { script } end
+    local given = { reconnect_delay_ms = HOUR_MS, max_reconnect_delay_ms = HOUR_MS }
+    for name, value in pairs(scene.options or {}) do given[name] = value end
+    local url = scene.url or scene.tls and server.url:gsub("^http:", "https:") or server.url
+    local client, seen = world.connect({ url = url }, given)
+    local problem = world.await(function() return seen.errors[scene.count or 1] end)
+    return problem.code, client:health().state
+  end
+
+  for _, when in ipairs(sorted_keys(PLAYED)) do
+    it("is right about what is seen: " .. when, function()
+      local seen = situations()[when].seen
+      for _, word in ipairs { play(PLAYED[when]) } do assert.is_truthy(seen:find("`" .. word .. "`", 1, true), word) end
+    end)
+  end
 end)
 
 describe("docs/options.md", function()
@@ -124,6 +230,14 @@ end)
 describe("types/sync.lua", function()
   local text = read "types/sync.lua"
 
+  -- The fields that a class is said to have.
+  local function fields_of(class)
+    local names = {}
+    local body = text:match("@class " .. class:gsub("%.", "%%.") .. "([ \n].-)\n\n")
+    for name in body:gmatch "@field ([%w_]+) " do names[name] = true end
+    return names
+  end
+
   local function typed(class)
     local names = {}
     for name in text:gmatch("\nfunction " .. class .. "[.:]([%w_]+)%(") do names[name] = true end
@@ -164,12 +278,35 @@ describe("types/sync.lua", function()
     assert.same(sorted_keys(sync.codes), sorted_keys(written))
   end)
 
-  it("has every option that is there today", function()
-    local class = text:match "@class sync.Options\n(.-)\n\n"
-    for name, descriptor in pairs(upvalue(options.check, "SPEC")) do
-      local found = class:find("@field " .. name .. " ", 1, true) ~= nil
-      assert.equal(not descriptor.later, found, name)
-    end
+  it("has every class of codes, and what a code has", function()
+    local written = {}
+    for class in text:match("@alias sync.Class ([^\n]+)"):gmatch '"(%l+)"' do written[class] = true end
+    assert.same(sorted_keys(classes()), sorted_keys(written))
+    local names = {}
+    for name in text:match("@field codes table<sync.Code, {(.-)}>"):gmatch "(%l+):" do names[name] = true end
+    for code, row in pairs(sync.codes) do assert.same(sorted_keys(row), sorted_keys(names), code) end
+  end)
+
+  it("has every option that is there today and no other", function()
+    local spec, today = upvalue(options.check, "SPEC"), {}
+    for name, descriptor in pairs(spec) do today[name] = not descriptor.later or nil end
+    assert.same(sorted_keys(today), sorted_keys(fields_of "sync.Options"))
+    assert.same(sorted_keys(spec.tls.fields), sorted_keys(fields_of "sync.Options.Tls"))
+    assert.same(sorted_keys(spec.fields.fields), sorted_keys(fields_of "sync.Options.Fields"))
+  end)
+
+  it("has every metric and no other", function()
+    local client = world.open { url = EXAMPLE_URL, auto_connect = false }
+    assert.same(sorted_keys(client:metrics()), sorted_keys(fields_of "sync.Metrics"))
+  end)
+
+  it("has every field of an error and of health", function()
+    local server = world.server()
+    server:behave { { { status = 503 } } }
+    local client, seen = world.connect(server, { reconnect_delay_ms = HOUR_MS, max_reconnect_delay_ms = HOUR_MS })
+    local problem = world.await(function() return seen.errors[1] end)
+    for name in pairs(problem) do assert.is_true(fields_of("sync.Error")[name], name) end
+    for name in pairs(client:health()) do assert.is_true(fields_of("sync.Health")[name], name) end
   end)
 end)
 

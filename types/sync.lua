@@ -8,8 +8,12 @@
 ---@alias sync.Code
 ---| "CLOSED" | "CONNECT_TIMEOUT" | "CONTENT_TYPE" | "CREDENTIALS" | "DNS" | "EVENT_DECODE" | "EVENT_JSON"
 ---| "EVENT_TOO_LARGE" | "EXHAUSTED" | "FORKED" | "HANDLER" | "HEADER" | "HTTP_AUTH" | "HTTP_NO_CONTENT"
----| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "NETWORK" | "NO_MEMORY" | "OPTION"
----| "PROXY" | "REFUSED" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM" | "TIMEOUT" | "TLS" | "URL"
+---| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "NETWORK" | "NETWORK_CHANGED" | "NO_MEMORY"
+---| "OPTION" | "PROXY" | "REFUSED" | "SLEPT" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM" | "TIGHT_LOOP" | "TIMEOUT"
+---| "TLS" | "TLS_FILE" | "TLS_UNVERIFIED" | "URL"
+
+---What follows from an error. See docs/connection.md.
+---@alias sync.Class "retry" | "authentication" | "configuration" | "fatal"
 
 ---@alias sync.State "disconnected" | "connecting" | "connected" | "reconnecting" | "error" | "closed"
 ---@alias sync.Status "healthy" | "connecting" | "error" | "disconnected"
@@ -39,9 +43,10 @@ function Event:plain() end
 ---What went wrong. See docs/errors.md.
 ---@class sync.Error
 ---@field code sync.Code
+---@field class sync.Class
 ---@field message string
 ---@field hint string what to do about it
----@field retryable boolean
+---@field retryable boolean class retry, or HTTP_AUTH after which the function is asked once more
 ---@field status integer? of HTTP
 ---@field attempt integer? failures in a row
 ---@field next_retry_at integer? milliseconds since the epoch; nil: no attempt is planned
@@ -67,7 +72,7 @@ function Event:plain() end
 ---@field is_connecting boolean
 ---@field is_polling_fallback boolean
 ---@field stale boolean
----@field error sync.Error? the last since it was connected
+---@field error sync.Error? the last of the connection since it was connected
 ---@field handler_error sync.Error? the last of a handler
 ---@field uptime_ms integer of the stream that is open
 ---@field data_age_ms integer? since the last byte
@@ -89,10 +94,13 @@ function Event:plain() end
 ---@field heartbeats integer?
 ---@field parse_errors integer? EVENT_JSON
 ---@field too_large integer? EVENT_TOO_LARGE
----@field failures integer? of connects and streams
+---@field duplicates integer? events that came again and were dropped
+---@field renewals integer? streams that were replaced by a new one before they were closed
+---@field failures integer? told of connects, streams and renewals
 ---@field pauses integer? times the socket was paused: back-pressure or budget
 ---@field queue_depth integer? now
 ---@field queue_peak integer?
+---@field untold integer? states and errors that were dropped, because nobody took those before them
 ---@field connected_ms integer? in all
 ---@field uptime_ms integer of the stream that is open
 ---@field handler_errors integer
@@ -106,6 +114,7 @@ function Event:plain() end
 ---@field cert_file string?
 ---@field key_file string?
 ---@field pinned_public_key string?
+---@field min_version "1.2" | "1.3" | nil
 ---@field insecure_skip_verify boolean?
 
 ---@class sync.Options.Fields names in the wire's JSON
@@ -122,7 +131,7 @@ function Event:plain() end
 
 ---Options of `sync.connect` and `client:configure`. See docs/options.md.
 ---@class sync.Options
----@field url string? required by `sync.connect`
+---@field url string | string[] | nil required by `sync.connect`; a list: the first one, the others while it fails
 ---@field order_id string?
 ---@field event_types string | string[] | nil
 ---@field last_event_id string?
@@ -135,17 +144,22 @@ function Event:plain() end
 ---@field stable_after_ms integer?
 ---@field stream_retry_interval_ms integer?
 ---@field on_exhausted "probe" | "stop" | nil
+---@field strict boolean?
 ---@field heartbeat_interval_ms integer?
 ---@field idle_timeout_ms "auto" | integer | nil
 ---@field connect_timeout_ms integer?
 ---@field event_history_limit integer?
 ---@field max_event_bytes integer?
 ---@field queue_limit integer?
+---@field duplicate_window integer?
 ---@field headers table<string, string | number> | (fun(): table<string, string | number>?) | nil
----@field token string | (fun(): string?) | nil
+---@field token string | (fun(): token: string?, ttl_ms: number?) | nil ttl_ms: how long the token is good for; nil: without end
 ---@field method string?
 ---@field body string?
----@field proxy string?
+---@field max_redirects integer?
+---@field proxy string? "": none, whatever the environment says
+---@field no_proxy string?
+---@field resolve table<string, string>? host name to address
 ---@field unix_socket string?
 ---@field http_version "1.1" | "2" | nil
 ---@field accept_encoding string?
@@ -281,6 +295,13 @@ function Client:disconnect() end
 ---@return sync.Code? code CLOSED
 function Client:reconnect() end
 
+---The machine is on another network, or was cut off: what is open, being opened or waited for is opened anew at once, on
+---a connection of its own, and so is a stream that had been given up. A client that was told to stay away does.
+---@return true?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:network_changed() end
+
 ---Changes options. What changes the request reconnects an open stream.
 ---@param options sync.Options
 ---@return true?
@@ -297,7 +318,7 @@ function Client:close() end
 ---@class sync
 ---@field _VERSION string "ordersync MAJOR.MINOR.PATCH"
 ---@field null lightuserdata JSON null: NULL, equal to cjson.null and ngx.null
----@field codes table<sync.Code, {text: string, hint: string, retryable: boolean}>
+---@field codes table<sync.Code, {text: string, hint: string, class: sync.Class, retryable: boolean}>
 local sync = {}
 
 ---Makes a client; the connection is made while the loop runs. The first open client is the default one.
@@ -397,6 +418,11 @@ function sync.latest(filter) end
 ---@return string?
 ---@return sync.Code?
 function sync.reconnect() end
+
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.network_changed() end
 
 ---@return true?
 ---@return string?
