@@ -128,10 +128,10 @@ static void abandon(sync_client *client) {
   client->successor = NULL;
 }
 
-static void fail_renewal(sync_client *client, const sync_failure *failure) {
+static void fail_renewal(sync_client *client, const sync_failure *failure, int64_t retry_after_ms) {
   struct sync_actions actions = {.count = 0};
   abandon(client);
-  sync_renewal_ended(&client->connection, sync_loop_now_ms(client->loop), failure, &actions);
+  sync_renewal_ended(&client->connection, sync_loop_now_ms(client->loop), failure, retry_after_ms, &actions);
   sync_client_carry_out(client, &actions);
 }
 
@@ -140,7 +140,7 @@ static void carry_out_renew(sync_client *client, int url) {
   client->successor = sync_stream_new(client);
   if (client->successor && sync_stream_begin(client->successor, url) == SYNC_OK) return;
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to renew the stream");
-  fail_renewal(client, &failure);
+  fail_renewal(client, &failure, 0);
 }
 
 /* What the old stream had in hand, half an event, comes again from the new one. */
@@ -149,6 +149,7 @@ static void carry_out_replace(sync_client *client) {
   client->stream = client->successor;
   client->successor = NULL;
   client->counters.totals.renewals++;
+  client->failure.code = SYNC_OK;
   client->overlaps_until_ms = sync_loop_now_ms(client->loop) + OVERLAP_MS;
   if (begin_reading(client) != SYNC_OK) fail_request(client->stream, SYNC_NO_MEMORY);
 }
@@ -214,7 +215,7 @@ void sync_client_end(struct sync_stream *stream, const sync_failure *failure) {
   struct sync_actions actions = {.count = 0};
   stream->ending = false;
   if (stream == client->successor) {
-    fail_renewal(client, &copy);
+    fail_renewal(client, &copy, stream->retry_after_ms);
     return;
   }
   sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &copy, stream->retry_after_ms, &actions);

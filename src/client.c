@@ -12,13 +12,15 @@
 #include "options.h"
 #include "url.h"
 
+/* Credentials that are good for longer are renewed once a year all the same; any number can be added to a clock. */
+#define TTL_MOST_MS (365LL * 24 * 60 * 60 * 1000)
+
 /* ---- made and ended ---------------------------------------------------------------------------------------------- */
 
 static struct sync_connection_config connection_config(const sync_options *options) {
   return (struct sync_connection_config){
       .ask = options->ask_headers,
       .auto_reconnect = options->auto_reconnect,
-      .strict = options->strict,
       .urls = (int)options->fallback_url_count + 1,
       .stop_when_exhausted = options->stop_when_exhausted,
       .max_reconnect_attempts = options->max_reconnect_attempts,
@@ -227,6 +229,7 @@ sync_code sync_client_answer(sync_client *client, const sync_header *headers, si
   client->answer = copy;
   client->answer_count = count;
   struct sync_actions actions = {.count = 0};
+  if (ttl_ms > TTL_MOST_MS) ttl_ms = TTL_MOST_MS;
   sync_connection_answered(&client->connection, fresh_now_ms(client), ttl_ms, &actions);
   return follow(client, &actions);
 }

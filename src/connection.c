@@ -81,23 +81,10 @@ static bool judge_stream(struct sync_connection *connection, int64_t now_ms) {
 /* An end that comes over and over is called by its name. */
 static void name_tight_loop(const struct sync_connection *connection, sync_failure *failure) {
   if (failure->code != SYNC_STREAM_ENDED && failure->code != SYNC_STREAM_CUT) return;
-  if (connection->barren < TIGHT_LOOP_FROM) return;
   const sync_failure end = *failure;
   sync_failure_set(failure, SYNC_TIGHT_LOOP, "tight loop: %d connects without an event; %s", connection->barren,
                    end.message);
   failure->status = end.status;
-}
-
-/* What the attempt or the stream that just ended says about the next ones. true: it was useless, and the wait after the
- * next such one will be longer. */
-static bool take_stock(struct sync_connection *connection, int64_t now_ms, sync_failure *failure) {
-  if (connection->phase != SYNC_PHASE_OPEN) {
-    connection->failures++;
-    return true;
-  }
-  bool useless = judge_stream(connection, now_ms);
-  name_tight_loop(connection, failure);
-  return useless;
 }
 
 /* ---- after a loss: when to try again ----------------------------------------------------------------------------- */
@@ -135,7 +122,8 @@ void sync_connection_tell(const struct sync_connection *connection, const sync_f
 static void tell_exhausted(const struct sync_connection *connection, int64_t retry_at_ms,
                            struct sync_actions *actions) {
   sync_failure failure;
-  sync_failure_set(&failure, SYNC_EXHAUSTED, "%d attempts in a row failed; %s", connection->failures,
+  sync_failure_set(&failure, SYNC_EXHAUSTED, "%d attempt%s in a row failed; %s", connection->failures,
+                   connection->failures == 1 ? "" : "s",
                    retry_at_ms < 0 ? "staying away" : "the stream is probed from now on");
   sync_connection_tell(connection, &failure, retry_at_ms, actions);
 }
@@ -155,14 +143,15 @@ static bool ask_again(struct sync_connection *connection, int64_t now_ms, const 
   return true;
 }
 
-/* The next url is tried at once: who comes here has waited before the round. 204 is not an outage but an instruction.
- */
+/* The next url is tried at once: who comes here has waited before the round. 204 is not an outage but an instruction,
+ * and credentials that the host cannot give would be missing at every url. */
 static bool fail_over(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                       struct sync_actions *actions) {
   if (connection->url + 1 >= connection->config.urls || !connection->config.auto_reconnect) return false;
-  if (failure->code == SYNC_HTTP_NO_CONTENT) return false;
+  if (failure->code == SYNC_HTTP_NO_CONTENT || failure->code == SYNC_CREDENTIALS) return false;
   connection->url++;
   connection->asked_again = false;
+  connection->barren = 0;
   sync_connection_forget_server(connection);
   sync_connection_tell(connection, failure, now_ms, actions);
   open_stream(connection, now_ms, actions);
@@ -173,7 +162,7 @@ static bool fail_over(struct sync_connection *connection, int64_t now_ms, const 
 static void begin_round(struct sync_connection *connection) {
   if (connection->url > 0) sync_connection_forget_server(connection);
   connection->url = 0;
-  connection->hope = connection->asked_again = false;
+  connection->hope = connection->curable = connection->asked_again = false;
   connection->retry_after_ms = 0;
 }
 
@@ -181,7 +170,7 @@ static void go_on(struct sync_connection *connection, int64_t now_ms, const sync
                   struct sync_actions *actions) {
   const struct sync_connection_config *config = &connection->config;
   bool spent = exhausted(connection), unlikely = !connection->hope;
-  bool possible = connection->hope || failure->error_class == SYNC_CLASS_CONFIGURATION;
+  bool possible = connection->hope || connection->curable;
   bool retry = possible && config->auto_reconnect && !(spent && config->stop_when_exhausted);
   int64_t retry_at_ms = retry ? now_ms + delay_ms(connection, spent || unlikely) : -1;
   set_phase(connection, retry ? SYNC_PHASE_WAITING : SYNC_PHASE_GIVEN_UP, retry_at_ms);
@@ -192,19 +181,29 @@ static void go_on(struct sync_connection *connection, int64_t now_ms, const sync
   begin_round(connection);
 }
 
+/* What the round has told so far. */
+static void take_note(struct sync_connection *connection, const sync_failure *failure, int64_t retry_after_ms) {
+  if (failure->code == SYNC_IDLE_TIMEOUT || failure->code == SYNC_CONNECT_TIMEOUT) connection->fresh = true;
+  if (failure->retryable) connection->hope = true;
+  if (failure->error_class == SYNC_CLASS_CONFIGURATION) connection->curable = true;
+  if (failure->code == SYNC_HTTP_NO_CONTENT) connection->hope = connection->curable = false; /* whatever others said */
+  if (retry_after_ms > connection->retry_after_ms) connection->retry_after_ms = retry_after_ms;
+}
+
 /* An attempt or a stream is over: ask for other credentials, try the next url, back off, probe, or give up. */
 static void lose(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                  int64_t retry_after_ms, struct sync_actions *actions) {
   sync_failure named = *failure;
   bool was_open = connection->phase == SYNC_PHASE_OPEN;
+  bool useless = !was_open || judge_stream(connection, now_ms);
+  bool in_vain = !was_open || connection->barren >= TIGHT_LOOP_FROM;
   sync_renewal_cancel(connection, actions);
-  if (failure->code == SYNC_IDLE_TIMEOUT || failure->code == SYNC_CONNECT_TIMEOUT) connection->fresh = true;
   if (ask_again(connection, now_ms, failure, actions)) return;
-  if (failure->retryable) connection->hope = true;
-  if (failure->code == SYNC_HTTP_NO_CONTENT) connection->hope = false; /* whatever the other urls said */
-  if (retry_after_ms > connection->retry_after_ms) connection->retry_after_ms = retry_after_ms;
-  if (!was_open && fail_over(connection, now_ms, failure, actions)) return;
-  bool useless = take_stock(connection, now_ms, &named);
+  take_note(connection, failure, retry_after_ms);
+  if (was_open && in_vain) name_tight_loop(connection, &named);
+  if (was_open) connection->lost_before = true;
+  if (in_vain && fail_over(connection, now_ms, &named, actions)) return;
+  if (!was_open) connection->failures++;
   connection->lost_before = true;
   go_on(connection, now_ms, &named, useless, actions);
 }
@@ -256,7 +255,8 @@ void sync_connection_restart(struct sync_connection *connection, int64_t now_ms,
 
 void sync_connection_distrust(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                               bool revive, struct sync_actions *actions) {
-  if (connection->phase == SYNC_PHASE_AWAY || (connection->phase == SYNC_PHASE_GIVEN_UP && !revive)) return;
+  if (connection->phase == SYNC_PHASE_AWAY) return;
+  if (!revive && (connection->phase == SYNC_PHASE_GIVEN_UP || !connection->config.auto_reconnect)) return;
   if (connection->phase == SYNC_PHASE_OPEN) sync_connection_tell(connection, failure, now_ms, actions);
   connection->fresh = true;
   sync_connection_restart(connection, now_ms, actions);
@@ -272,7 +272,7 @@ void sync_connection_answered(struct sync_connection *connection, int64_t now_ms
 
 void sync_connection_refused(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                              struct sync_actions *actions) {
-  if (connection->renewal.phase == SYNC_RENEWAL_ASKING) sync_renewal_ended(connection, now_ms, failure, actions);
+  if (connection->renewal.phase == SYNC_RENEWAL_ASKING) sync_renewal_ended(connection, now_ms, failure, 0, actions);
   if (connection->phase == SYNC_PHASE_ASKING) lose(connection, now_ms, failure, 0, actions);
 }
 
@@ -281,7 +281,8 @@ void sync_connection_refused(struct sync_connection *connection, int64_t now_ms,
 void sync_connection_opened(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
   if (connection->phase != SYNC_PHASE_OPENING) return;
   connection->failures = 0;
-  connection->productive = connection->asked_again = connection->fresh = connection->hope = false;
+  connection->productive = connection->asked_again = connection->fresh = false;
+  connection->hope = connection->curable = false;
   connection->retry_after_ms = 0;
   connection->opened_at_ms = connection->heard_at_ms = now_ms;
   connection->keepalive_at_ms = 0;
@@ -297,6 +298,7 @@ void sync_connection_heard(struct sync_connection *connection, int64_t now_ms) {
 void sync_connection_event(struct sync_connection *connection, bool has_id) {
   connection->productive = true;
   connection->has_ids = has_id;
+  connection->keepalive_at_ms = 0; /* a comment beside every event is no rhythm */
 }
 
 /* Keeps the longest period, and lets it shrink slowly, from what the server promises: one late heartbeat must not look

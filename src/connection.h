@@ -14,7 +14,6 @@
 struct sync_connection_config {
   bool ask; /* the host is asked for headers before every connect */
   bool auto_reconnect;
-  bool strict;
   bool stop_when_exhausted;
   int urls; /* how many there are to connect to, 1 or more */
   int64_t max_reconnect_attempts;
@@ -93,6 +92,7 @@ struct sync_connection {
   bool productive;        /* the open stream brought an event */
   bool has_ids;           /* its events have ids: what is missed can be sent again */
   bool hope;              /* one of the urls tried in this round may work later */
+  bool curable;           /* one of them may work once something on this machine is put right */
   unsigned backoff_step;  /* grows with every useless connect, starts afresh after a stable one */
   int failures;           /* rounds in a row in which no url opened */
   int barren;             /* streams in a row that ended early and without an event */
@@ -117,7 +117,7 @@ void sync_connection_stop(struct sync_connection *connection, struct sync_action
 void sync_connection_restart(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions);
 
 /* Connections that are open may be dead, for the reason in `failure`: whoever is connected or tries to be begins anew
- * at once, on a connection of its own. `revive`: so does who had given up. */
+ * at once, on a connection of its own. `revive`: so does who had given up, or does not reconnect by himself. */
 void sync_connection_distrust(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
                               bool revive, struct sync_actions *actions);
 

@@ -72,7 +72,8 @@ static void end(struct sync_stream *stream, sync_code code, sync_span excerpt) {
 
 void sync_client_play_response(sync_client *client, int status, const char *content_type, const char *location,
                                int64_t retry_after_ms, sync_span text) {
-  const struct sync_response response = {status, content_type, location, retry_after_ms};
+  const struct sync_response response = {
+      .status = status, .content_type = content_type, .location = location, .retry_after_ms = retry_after_ms};
   struct sync_stream *stream = sync_loop_is_played(client->loop) ? waiting(client) : NULL;
   if (!stream) return;
   stream->play.answered = true;

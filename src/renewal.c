@@ -27,9 +27,10 @@ static void plan_for(struct sync_connection *connection, int url, int64_t at_ms)
   renewal->deadline_ms = at_ms;
 }
 
-/* Somewhere in the fifth before the last tenth: terminals that started together do not ask together. */
+/* Somewhere in the tenth before the last tenth: terminals that started together do not ask together. */
 static int64_t renew_at_ms(struct sync_connection *connection, int64_t now_ms) {
   int64_t left_ms = connection->expires_at_ms - now_ms;
+  if (left_ms <= 0) return now_ms + AGAIN_LEAST_MS; /* they did not last as long as it took to get here */
   int64_t lead_ms = left_ms / 5 < LEAD_MOST_MS ? left_ms / 5 : LEAD_MOST_MS;
   uint64_t random = connection->random(connection->random_arg);
   return connection->expires_at_ms - lead_ms + (int64_t)(random % ((uint64_t)lead_ms / 2 + 1));
@@ -43,12 +44,17 @@ static void plan_return(struct sync_connection *connection, int64_t now_ms) {
 void sync_renewal_plan(struct sync_connection *connection, int64_t now_ms) {
   set_phase(connection, SYNC_RENEWAL_NONE, -1);
   if (!connection->config.auto_reconnect) return;
-  if (connection->expires_at_ms > now_ms) plan_for(connection, connection->url, renew_at_ms(connection, now_ms));
+  if (connection->expires_at_ms >= 0) plan_for(connection, connection->url, renew_at_ms(connection, now_ms));
   plan_return(connection, now_ms);
 }
 
 static void plan_again(struct sync_connection *connection, int64_t now_ms) {
+  bool was_return = connection->renewal.url != connection->url;
   int64_t left_ms = connection->expires_at_ms - now_ms;
+  if (was_return || !connection->config.auto_reconnect) {
+    sync_renewal_plan(connection, now_ms);
+    return;
+  }
   set_phase(connection, SYNC_RENEWAL_NONE, -1);
   if (connection->expires_at_ms >= 0) {
     int64_t wait_ms = left_ms > 0 ? left_ms / 2 : connection->config.max_reconnect_delay_ms;
@@ -97,10 +103,15 @@ void sync_renewal_opened(struct sync_connection *connection, int64_t now_ms) {
 
 /* The stream itself goes on. */
 void sync_renewal_ended(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
-                        struct sync_actions *actions) {
-  if (connection->renewal.phase == SYNC_RENEWAL_NONE) return;
+                        int64_t retry_after_ms, struct sync_actions *actions) {
+  struct sync_renewal *renewal = &connection->renewal;
+  sync_failure told = *failure;
+  if (renewal->phase == SYNC_RENEWAL_NONE) return;
   plan_again(connection, now_ms);
-  sync_connection_tell(connection, failure, connection->renewal.deadline_ms, actions);
+  if (renewal->deadline_ms >= 0 && renewal->deadline_ms < now_ms + retry_after_ms)
+    renewal->deadline_ms = now_ms + sync_connection_spread_ms(connection, retry_after_ms);
+  told.retryable = renewal->deadline_ms >= 0;
+  sync_connection_tell(connection, &told, renewal->deadline_ms, actions);
 }
 
 void sync_renewal_replace(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions) {
@@ -124,7 +135,7 @@ void sync_renewal_tick(struct sync_connection *connection, int64_t now_ms, struc
     sync_failure_set(&failure, SYNC_CONNECT_TIMEOUT, "renewing the stream: no response within %lld ms",
                      (long long)connection->config.connect_timeout_ms);
     sync_actions_add(actions, SYNC_ACTION_ABANDON);
-    sync_renewal_ended(connection, now_ms, &failure, actions);
+    sync_renewal_ended(connection, now_ms, &failure, 0, actions);
     break;
   case SYNC_RENEWAL_ASKING: break;
   }

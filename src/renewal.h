@@ -22,7 +22,7 @@ void sync_renewal_answered(struct sync_connection *connection, int64_t now_ms, i
                            struct sync_actions *actions);
 void sync_renewal_opened(struct sync_connection *connection, int64_t now_ms);
 void sync_renewal_ended(struct sync_connection *connection, int64_t now_ms, const sync_failure *failure,
-                        struct sync_actions *actions);
+                        int64_t retry_after_ms, struct sync_actions *actions);
 void sync_renewal_tick(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions);
 
 /* The successor becomes the stream. */

@@ -85,14 +85,16 @@ static bool can_be_sent(sync_span id) {
 }
 
 static bool has_body(const struct sync_request *request) {
-  return request->options->body.length > 0 && !request->as_get;
+  return request->options->body.length > 0 && !request->as_get && !request->poll;
 }
 
 static bool add_headers(const struct header_writer *writer) {
   const struct sync_request *request = writer->request;
   const sync_options *options = request->options;
-  bool made = add_default(writer, "Accept", span_of("text/event-stream")) &&
+  bool made = add_default(writer, "Accept", span_of(request->poll ? "application/json" : "text/event-stream")) &&
               add_default(writer, "Cache-Control", span_of("no-cache"));
+  if (made && request->etag) made = add_default(writer, "If-None-Match", span_of(request->etag));
+  if (made && request->last_modified) made = add_default(writer, "If-Modified-Since", span_of(request->last_modified));
   if (made && !request->abroad)
     made = add_all(writer, options->headers, options->header_count) &&
            add_all(writer, request->headers, request->header_count);
@@ -121,7 +123,7 @@ static void set_question(CURL *easy, const struct sync_request *request) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.length);
     curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, options->body.bytes); /* configure() may end ours meanwhile */
   }
-  if (!request->as_get) set_text(easy, CURLOPT_CUSTOMREQUEST, options->method);
+  if (!request->as_get && !request->poll) set_text(easy, CURLOPT_CUSTOMREQUEST, options->method);
   set_text(easy, CURLOPT_ACCEPT_ENCODING, options->accept_encoding);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "ordersync/" SYNC_VERSION);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http_version(options, request->url));
@@ -153,11 +155,21 @@ static bool set_route(CURL *easy, struct sync_request_lists *lists, const sync_o
   return true;
 }
 
+/* These and no others: the system's directory would still be asked. Read anew at each connect, for it may be replaced.
+ */
+static void set_authorities(CURL *easy, const char *file) {
+  curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+#endif
+}
+
 static void set_tls(CURL *easy, const struct sync_request *request) {
   const sync_options *options = request->options;
   bool only_13 = options->tls_min_version && strcmp(options->tls_min_version, "1.3") == 0;
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, only_13 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2);
-  set_text(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->ca_file) set_authorities(easy, options->ca_file);
   set_text(easy, CURLOPT_PINNEDPUBLICKEY, options->pinned_public_key);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->insecure_skip_verify ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->insecure_skip_verify ? 0L : 2L);

@@ -159,6 +159,16 @@ typedef enum sync_state {
 /* "connected" and so on. */
 const char *sync_state_name(sync_state state);
 
+/* Where news of an order came from. */
+typedef enum sync_source {
+  SYNC_SOURCE_STREAM,
+  SYNC_SOURCE_POLL,
+  SYNC_SOURCE_BACKFILL, /* what a snapshot told after a gap in the stream */
+} sync_source;
+
+/* "stream" and so on. */
+const char *sync_source_name(sync_source source);
+
 typedef struct sync_header {
   sync_span name;
   sync_span value;
@@ -356,7 +366,7 @@ sync_event *sync_client_history(const sync_client *client, size_t age);
 typedef struct sync_health {
   sync_state state;
   sync_failure last_failure; /* code SYNC_OK: none since the last connect */
-  int64_t uptime_ms;         /* of the stream that is open; 0: none is */
+  int64_t uptime_ms;         /* since the stream opened, renewals included; 0: none is open */
   int64_t data_age_ms;       /* since the last byte; -1: none yet */
   int64_t last_connected_at_ms;
   int64_t next_retry_at_ms;

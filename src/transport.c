@@ -30,6 +30,15 @@ struct watch {
   struct sync_transport *transport;
 };
 
+/* Fields of a head that libcurl does not tell, or too late: a redirect's target only when the exchange is over. */
+enum kept { KEPT_LOCATION, KEPT_ETAG, KEPT_LAST_MODIFIED, KEPT_COUNT };
+
+static const sync_span kept_names[KEPT_COUNT] = {
+    {"Location:", 9},
+    {"ETag:", 5},
+    {"Last-Modified:", 14},
+};
+
 struct sync_exchange {
   struct sync_transport *transport;
   struct sync_exchange_handlers handlers;
@@ -42,8 +51,8 @@ struct sync_exchange {
   bool paused; /* is on the transport's list */
   bool broken; /* cannot be watched for want of memory: is on that list to be ended */
   struct sync_exchange *next_paused;
-  size_t taken;   /* of the bytes that curl will hand again after a pause */
-  char *location; /* of a redirect; NULL: none */
+  size_t taken;           /* of the bytes that curl will hand again after a pause */
+  char *kept[KEPT_COUNT]; /* fields of the head; NULL: it has none */
   size_t excerpt_length;
   char excerpt[EXCERPT_BYTES];
   char error[CURL_ERROR_SIZE];
@@ -284,28 +293,42 @@ static void take_head(struct sync_exchange *exchange) {
   curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_TYPE, (char **)&response.content_type);
   curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
   response.status = (int)status;
-  response.location = exchange->location;
+  response.location = exchange->kept[KEPT_LOCATION];
+  response.etag = exchange->kept[KEPT_ETAG];
+  response.last_modified = exchange->kept[KEPT_LAST_MODIFIED];
   response.retry_after_ms = (retry_after_s < RETRY_AFTER_MOST_S ? (int64_t)retry_after_s : RETRY_AFTER_MOST_S) * 1000;
   exchange->answered = true;
   exchange->body = exchange->handlers.response(exchange->arg, &response);
 }
 
-/* libcurl tells a redirect's target only when the exchange is over, and only if it ended well. Without memory for the
- * copy the target stays unknown. */
-static void take_location(struct sync_exchange *exchange, const char *line, size_t length) {
-  static const char name[] = "Location:";
-  if (length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) return;
-  sync_span value = {line + sizeof name - 1, length - (sizeof name - 1)};
-  while (value.length > 0 && *value.bytes == ' ') value.bytes++, value.length--;
-  while (value.length > 0 && (unsigned char)value.bytes[value.length - 1] <= ' ') value.length--;
-  sync_alloc_free(exchange->transport->alloc, exchange->location);
-  exchange->location = value.length > 0 ? sync_alloc_text(exchange->transport->alloc, value) : NULL;
+static sync_span trimmed(sync_span text) {
+  while (text.length > 0 && *text.bytes == ' ') text.bytes++, text.length--;
+  while (text.length > 0 && (unsigned char)text.bytes[text.length - 1] <= ' ') text.length--;
+  return text;
+}
+
+static void forget_fields(struct sync_exchange *exchange) {
+  for (size_t i = 0; i < KEPT_COUNT; i++) {
+    sync_alloc_free(exchange->transport->alloc, exchange->kept[i]);
+    exchange->kept[i] = NULL;
+  }
+}
+
+/* Without memory for the copy it is as if the head did not have it. */
+static void keep_field(struct sync_exchange *exchange, sync_span line) {
+  for (size_t i = 0; i < KEPT_COUNT; i++) {
+    sync_span name = kept_names[i];
+    if (line.length < name.length || strncasecmp(line.bytes, name.bytes, name.length) != 0) continue;
+    sync_span value = trimmed((sync_span){line.bytes + name.length, line.length - name.length});
+    sync_alloc_free(exchange->transport->alloc, exchange->kept[i]);
+    exchange->kept[i] = value.length > 0 ? sync_alloc_text(exchange->transport->alloc, value) : NULL;
+  }
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct sync_exchange *exchange = arg;
   size_t length = size * count;
-  if (!exchange->answered) take_location(exchange, line, length);
+  if (!exchange->answered) keep_field(exchange, (sync_span){line, length});
   bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
   if (!blank || exchange->answered) return length;
   take_head(exchange);
@@ -356,7 +379,7 @@ void sync_exchange_free(struct sync_exchange *exchange) {
   sync_exchange_abort(exchange);
   curl_easy_cleanup(exchange->easy);
   sync_request_lists_fini(&exchange->lists);
-  sync_alloc_free(exchange->transport->alloc, exchange->location);
+  forget_fields(exchange);
   sync_alloc_free(exchange->transport->alloc, exchange);
 }
 
@@ -376,8 +399,7 @@ sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_
   exchange->answered = exchange->broken = false;
   exchange->taken = exchange->excerpt_length = 0;
   exchange->error[0] = '\0';
-  sync_alloc_free(exchange->transport->alloc, exchange->location);
-  exchange->location = NULL;
+  forget_fields(exchange);
   curl_easy_reset(exchange->easy);
   if (!sync_request_set(exchange->easy, &exchange->lists, request, exchange->transport->alloc)) return SYNC_NO_MEMORY;
   set_callbacks(exchange);

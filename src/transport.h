@@ -18,8 +18,10 @@ struct sync_exchange;
 struct sync_response {
   int status;
   const char *content_type; /* NULL: none */
-  const char *location;     /* NULL: none */
-  int64_t retry_after_ms;   /* RFC 9110, 10.2.3, in seconds or as a date; 0: none */
+  const char *location;     /* NULL: none; these too */
+  const char *etag;
+  const char *last_modified;
+  int64_t retry_after_ms; /* RFC 9110, 10.2.3, in seconds or as a date; 0: none */
 };
 
 /* What becomes of a response's body. */
@@ -51,8 +53,11 @@ struct sync_request {
   const sync_header *headers; /* on top of options->headers */
   size_t header_count;
   sync_span last_event_id;
+  const char *etag; /* of what is known already; NULL: none; and */
+  const char *last_modified;
   bool abroad; /* a redirect has led to another origin: nothing goes along that might be a secret */
   bool as_get; /* a redirect wants GET, without the body */
+  bool poll;   /* not an event stream, but what the polling options ask for */
   bool fresh;  /* on a connection of its own: one that is open already may be dead */
 };
 

@@ -299,42 +299,87 @@ static void what_no_retry_can_help_is_the_end(void **state) {
   }
 }
 
-/* ---- headers that are asked for ---------------------------------------------------------------------------------- */
-
-static void before_each_request_headers_are_asked_for(void **state) {
+/* That it was the last of the attempts as well is no news any more. */
+static void the_end_is_told_once(void **state) {
   (void)state;
-  struct sync_connection_config config = virtual_config();
-  config.ask = true;
-  virtual_init(&life, config);
-  virtual_start(&life);
-  assert_int_equal(life.actions.list[1].kind, SYNC_ACTION_ASK);
-  virtual_check_at(&life, SYNC_PHASE_ASKING, SYNC_CONNECTING);
-  virtual_answer(&life);
-  assert_true(virtual_did(&life, SYNC_ACTION_OPEN));
-  virtual_answer(&life); /* again: too late */
-  assert_int_equal(life.actions.count, 0);
-  virtual_opened(&life);
-  virtual_ended(&life, SYNC_STREAM_CUT, 0);
+  fail_attempts(4);
   virtual_due(&life);
-  assert_true(virtual_did(&life, SYNC_ACTION_ASK));
-  virtual_check_at(&life, SYNC_PHASE_ASKING, SYNC_RECONNECTING);
+  virtual_ended(&life, SYNC_CONTENT_TYPE, 0);
+  virtual_check_at(&life, SYNC_PHASE_GIVEN_UP, SYNC_ERROR);
+  assert_int_equal(virtual_failure(&life, SYNC_CONTENT_TYPE)->attempt, 5);
+  assert_null(virtual_failure(&life, SYNC_EXHAUSTED));
 }
 
-static void headers_that_cannot_be_given_are_a_failed_attempt(void **state) {
+/* ---- put right on this machine ----------------------------------------------------------------------------------- */
+
+/* A file that cannot be read, say: no retry helps, but somebody may put it right, and nobody should have to restart. */
+static void what_can_be_put_right_here_is_an_error_and_is_probed(void **state) {
+  (void)state;
+  static const sync_code codes[] = {SYNC_TLS_FILE, SYNC_URL, SYNC_HEADER, SYNC_OPTION};
+  for (size_t i = 0; i < COUNT_OF(codes); i++) {
+    virtual_init(&life, virtual_config());
+    virtual_start(&life);
+    for (int attempt = 1; attempt <= 20; attempt++) {
+      life.random = (uint64_t)attempt * 0x9e3779b97f4a7c15u;
+      virtual_ended(&life, codes[i], 0);
+      virtual_check_at(&life, SYNC_PHASE_WAITING, SYNC_ERROR);
+      const sync_failure *failure = virtual_failure(&life, codes[i]);
+      assert_int_equal(failure->attempt, attempt);
+      assert_false(failure->retryable);
+      assert_in_range(failure->next_retry_at_ms - life.now_ms, 120000, 144000);
+      assert_null(virtual_failure(&life, SYNC_EXHAUSTED));
+      virtual_due(&life);
+    }
+    virtual_opened(&life);
+    virtual_check_at(&life, SYNC_PHASE_OPEN, SYNC_CONNECTED);
+  }
+}
+
+static void probes_of_a_file_are_spread_by_a_fifth(void **state) {
+  (void)state;
+  static const int64_t waits[][2] = {{0, 120000}, {24000, 144000}, {24001, 120000}};
+  for (size_t i = 0; i < COUNT_OF(waits); i++) {
+    virtual_start(&life);
+    life.random = (uint64_t)waits[i][0];
+    virtual_ended(&life, SYNC_TLS_FILE, 0);
+    assert_int_equal(sync_connection_deadline_ms(&life.connection) - life.now_ms, waits[i][1]);
+    virtual_stop(&life);
+  }
+}
+
+static void they_end_with_the_attempts_if_it_is_told_to_stop(void **state) {
   (void)state;
   struct sync_connection_config config = virtual_config();
-  config.ask = true;
+  config.stop_when_exhausted = true;
   virtual_init(&life, config);
   virtual_start(&life);
-  for (int attempt = 1; attempt <= 5; attempt++) {
-    virtual_refuse(&life);
-    assert_int_equal(virtual_failure(&life, SYNC_CREDENTIALS)->attempt, attempt);
-    virtual_refuse(&life);
-    assert_int_equal(life.actions.count, 0);
+  for (int attempt = 1; attempt < 5; attempt++) {
+    virtual_ended(&life, SYNC_TLS_FILE, 0);
+    virtual_check_at(&life, SYNC_PHASE_WAITING, SYNC_ERROR);
     virtual_due(&life);
-    assert_true(virtual_did(&life, SYNC_ACTION_ASK));
   }
-  virtual_check_at(&life, SYNC_PHASE_ASKING, SYNC_ERROR);
+  virtual_ended(&life, SYNC_TLS_FILE, 0);
+  virtual_check_at(&life, SYNC_PHASE_GIVEN_UP, SYNC_ERROR);
+  assert_int_equal(virtual_failure(&life, SYNC_TLS_FILE)->next_retry_at_ms, -1);
+}
+
+static void without_auto_reconnect_nothing_is_probed(void **state) {
+  (void)state;
+  life.connection.config.auto_reconnect = false;
+  virtual_start(&life);
+  virtual_ended(&life, SYNC_TLS_FILE, 0);
+  virtual_check_at(&life, SYNC_PHASE_GIVEN_UP, SYNC_ERROR);
+}
+
+/* The file is there again, but the server is not: that is an outage like any. */
+static void an_outage_after_it_is_retried_as_outages_are(void **state) {
+  (void)state;
+  virtual_start(&life);
+  virtual_ended(&life, SYNC_TLS_FILE, 0);
+  virtual_due(&life);
+  virtual_ended(&life, SYNC_REFUSED, 0);
+  virtual_check_at(&life, SYNC_PHASE_WAITING, SYNC_RECONNECTING);
+  assert_in_range(sync_connection_deadline_ms(&life.connection) - life.now_ms, 0, 2000);
 }
 
 /* ---- commands at any moment -------------------------------------------------------------------------------------- */
@@ -400,7 +445,7 @@ static void what_comes_too_late_changes_nothing(void **state) {
     virtual_ended(&life, SYNC_STREAM_CUT, 1000);
     assert_int_equal(life.actions.count, 0);
     if (phases[i] == SYNC_PHASE_ASKING) continue;
-    virtual_answer(&life);
+    virtual_answer(&life, 0);
     virtual_refuse(&life);
     assert_int_equal(life.actions.count, 0);
   }
@@ -429,8 +474,12 @@ int main(void) {
       TEST(it_stays_away_when_exhausted_if_it_is_told_to),
       TEST(without_auto_reconnect_a_loss_is_the_end),
       TEST(what_no_retry_can_help_is_the_end),
-      TEST(before_each_request_headers_are_asked_for),
-      TEST(headers_that_cannot_be_given_are_a_failed_attempt),
+      TEST(the_end_is_told_once),
+      TEST(what_can_be_put_right_here_is_an_error_and_is_probed),
+      TEST(probes_of_a_file_are_spread_by_a_fifth),
+      TEST(they_end_with_the_attempts_if_it_is_told_to_stop),
+      TEST(without_auto_reconnect_nothing_is_probed),
+      TEST(an_outage_after_it_is_retried_as_outages_are),
       TEST(stop_ends_every_phase),
       TEST(start_acts_only_when_nothing_is_wanted_yet),
       TEST(restart_opens_at_once_from_every_phase),

@@ -52,6 +52,28 @@ static void silence_ends_the_stream_after_two_and_a_half_heartbeats(void **state
   virtual_check_at(&life, SYNC_PHASE_WAITING, SYNC_RECONNECTING);
 }
 
+/* After signs of life, silence means one thing; without, it may mean another. */
+static void what_was_heard_before_decides_what_is_said(void **state) {
+  (void)state;
+  pass(74999);
+  virtual_due(&life);
+  assert_string_equal(virtual_failure(&life, SYNC_IDLE_TIMEOUT)->message,
+                      "nothing was heard for 75000 ms: a half-open connection, or a server without heartbeats");
+  virtual_due(&life);
+  virtual_opened(&life);
+  keepalive(); /* one is no rhythm */
+  pass(74999);
+  virtual_due(&life);
+  assert_non_null(strstr(virtual_failure(&life, SYNC_IDLE_TIMEOUT)->message, "or a server without heartbeats"));
+  virtual_due(&life);
+  virtual_opened(&life);
+  beat(100, 10000);
+  life.now_ms += 30000;
+  virtual_tick(&life);
+  assert_string_equal(virtual_failure(&life, SYNC_IDLE_TIMEOUT)->message,
+                      "half-open connection: nothing was heard for 30000 ms, after signs of life every 10000 ms");
+}
+
 static void any_byte_postpones_it(void **state) {
   (void)state;
   for (int i = 0; i < 100; i++) {
@@ -175,6 +197,7 @@ static void a_rhythm_that_slows_down_is_learned_anew(void **state) {
 int main(void) {
   static const struct CMUnitTest tests[] = {
       TEST(silence_ends_the_stream_after_two_and_a_half_heartbeats),
+      TEST(what_was_heard_before_decides_what_is_said),
       TEST(any_byte_postpones_it),
       TEST(a_deadline_that_was_overtaken_is_set_anew),
       TEST(a_timeout_of_the_users_own_is_taken_as_it_is),

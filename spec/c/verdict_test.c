@@ -4,25 +4,53 @@
 
 static sync_failure failure;
 
-static void only_200_with_an_event_stream_is_one(void **state) {
-  (void)state;
-  for (int status = 200; status < 600; status++)
-    assert_int_equal(sync_verdict(status, "text/event-stream", false, &failure) == SYNC_OK, status == 200);
+/* Whatever three digits can say, and what a server of another protocol may say. */
+#define STATUS_FIRST 100
+#define STATUS_LAST  999
+
+static sync_code expected_code(int status) {
+  if (status == 204) return SYNC_HTTP_NO_CONTENT;
+  return status == 401 || status == 403 ? SYNC_HTTP_AUTH : SYNC_HTTP_STATUS;
 }
 
-static void each_status_has_its_code_and_says_whether_a_retry_may_help(void **state) {
+static sync_class expected_class(int status) {
+  if (status == 401 || status == 403) return SYNC_CLASS_AUTHENTICATION;
+  bool later = status == 408 || status == 425 || status == 429 || (status >= 500 && status <= 599);
+  return later ? SYNC_CLASS_RETRY : SYNC_CLASS_FATAL;
+}
+
+static void check_refused(int status, const char *content_type, bool strict) {
+  memset(&failure, 0xff, sizeof failure);
+  assert_int_equal(sync_verdict(status, content_type, strict, &failure), expected_code(status));
+  assert_int_equal(failure.code, expected_code(status));
+  assert_int_equal(failure.status, status);
+  assert_int_equal(failure.error_class, strict ? SYNC_CLASS_FATAL : expected_class(status));
+  assert_int_equal(failure.retryable, failure.error_class == SYNC_CLASS_RETRY);
+  char digits[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+  assert_non_null(strstr(failure.message, digits));
+}
+
+static void only_200_with_an_event_stream_is_one(void **state) {
   (void)state;
-  for (int status = 201; status < 600; status++) {
-    sync_code expected = status == 204                    ? SYNC_HTTP_NO_CONTENT
-                         : status == 401 || status == 403 ? SYNC_HTTP_AUTH
-                                                          : SYNC_HTTP_STATUS;
-    assert_int_equal(sync_verdict(status, NULL, false, &failure), expected);
-    assert_int_equal(failure.code, expected);
-    assert_int_equal(failure.status, status);
-    assert_int_equal(failure.retryable, status == 408 || status == 425 || status == 429 || status >= 500);
-    char digits[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
-    assert_non_null(strstr(failure.message, digits));
+  for (int strict = 0; strict <= 1; strict++)
+    for (int status = STATUS_FIRST; status <= STATUS_LAST; status++)
+      assert_int_equal(sync_verdict(status, "text/event-stream", strict, &failure) == SYNC_OK, status == 200);
+}
+
+static void each_status_has_its_code_and_says_what_follows(void **state) {
+  (void)state;
+  for (int status = STATUS_FIRST; status <= STATUS_LAST; status++) {
+    if (status == 200) continue;
+    check_refused(status, NULL, false);
+    check_refused(status, "text/event-stream", false);
   }
+}
+
+/* WHATWG HTML 9.2.3: any status but 200 fails the connection. */
+static void the_standard_gives_up_on_each_of_them(void **state) {
+  (void)state;
+  for (int status = STATUS_FIRST; status <= STATUS_LAST; status++)
+    if (status != 200) check_refused(status, "text/event-stream", true);
 }
 
 static void the_content_type_is_compared_as_media_types_are(void **state) {
@@ -63,8 +91,11 @@ static void the_content_type_is_compared_as_media_types_are(void **state) {
 
 static void no_content_type_is_none(void **state) {
   (void)state;
-  assert_int_equal(sync_verdict(200, NULL, false, &failure), SYNC_CONTENT_TYPE);
-  assert_int_equal(failure.status, 200);
+  for (int strict = 0; strict <= 1; strict++) {
+    assert_int_equal(sync_verdict(200, NULL, strict, &failure), SYNC_CONTENT_TYPE);
+    assert_int_equal(failure.status, 200);
+    assert_int_equal(failure.error_class, SYNC_CLASS_FATAL);
+  }
 }
 
 static void states_have_names(void **state) {
@@ -77,7 +108,8 @@ static void states_have_names(void **state) {
 int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(only_200_with_an_event_stream_is_one),
-      cmocka_unit_test(each_status_has_its_code_and_says_whether_a_retry_may_help),
+      cmocka_unit_test(each_status_has_its_code_and_says_what_follows),
+      cmocka_unit_test(the_standard_gives_up_on_each_of_them),
       cmocka_unit_test(the_content_type_is_compared_as_media_types_are),
       cmocka_unit_test(no_content_type_is_none),
       cmocka_unit_test(states_have_names),
