@@ -53,13 +53,20 @@ static void on_timer(uv_timer_t *timer) {
 void sync_client_tick(sync_client *client) {
   struct sync_actions actions = {.count = 0};
   client->armed_ms = -1;
+  sync_poll_tick(client);
   if (look_again(client) || give_up_excerpts(client)) return;
   sync_connection_tick(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
 }
 
+/* The earlier of two times, -1 being never. */
+static int64_t earlier(int64_t a, int64_t b) {
+  if (a < 0 || b < 0) return a < 0 ? b : a;
+  return a < b ? a : b;
+}
+
 void sync_client_set_timer(sync_client *client) {
-  int64_t deadline_ms = sync_connection_deadline_ms(&client->connection);
+  int64_t deadline_ms = earlier(sync_connection_deadline_ms(&client->connection), sync_poll_deadline_ms(client));
   if (deadline_ms == client->armed_ms) return;
   client->armed_ms = deadline_ms;
   int64_t left_ms = deadline_ms - sync_loop_now_ms(client->loop);
@@ -137,7 +144,7 @@ static void fail_renewal(sync_client *client, const sync_failure *failure, int64
 
 static void carry_out_renew(sync_client *client, int url) {
   sync_failure failure;
-  client->successor = sync_stream_new(client);
+  client->successor = sync_stream_new(client, &sync_intake_handlers);
   if (client->successor && sync_stream_begin(client->successor, url) == SYNC_OK) return;
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to renew the stream");
   fail_renewal(client, &failure, 0);
@@ -151,44 +158,65 @@ static void carry_out_replace(sync_client *client) {
   client->counters.totals.renewals++;
   client->failure.code = SYNC_OK;
   client->overlaps_until_ms = sync_loop_now_ms(client->loop) + OVERLAP_MS;
-  if (begin_reading(client) != SYNC_OK) fail_request(client->stream, SYNC_NO_MEMORY);
+  if (begin_reading(client) == SYNC_OK) return;
+  sync_stream_abort(client->stream); /* it is open already, and would be read as the rest of the old one */
+  fail_request(client->stream, SYNC_NO_MEMORY);
 }
 
 /* A question that is lost would be waited for without end. */
-static void carry_out_ask(sync_client *client) {
-  if (sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_ASK})) {
-    sync_client_mark_ready(client);
-    return;
-  }
+static void fail_ask(sync_client *client, enum sync_ask purpose) {
   sync_failure failure;
   struct sync_actions actions = {.count = 0};
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for headers");
+  if (purpose == SYNC_ASK_POLL) {
+    sync_poll_fail(client, &failure, 0);
+    return;
+  }
   sync_connection_refused(&client->connection, sync_loop_now_ms(client->loop), &failure, &actions);
   sync_client_carry_out(client, &actions);
+}
+
+void sync_client_ask(sync_client *client, enum sync_ask purpose) {
+  if (client->asks[0] == purpose || client->asks[1] == purpose) return;
+  if (!sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_ASK})) {
+    fail_ask(client, purpose);
+    return;
+  }
+  client->asks[client->asks[0] == SYNC_ASK_NOTHING ? 0 : 1] = purpose;
+  sync_client_mark_ready(client);
+}
+
+/* What was missed while away: a server with ids sends it again; else, and after polling, a snapshot tells. The first
+ * one of a client fills its order book. */
+static void reconcile(sync_client *client) {
+  if (!sync_poll_is_possible(client) || !sync_books_are_kept(client)) return;
+  bool resumes = client->connection.has_ids && sync_client_resume_id(client).length > 0;
+  if (client->poll.loaded && resumes && !client->poll.poller.regular) return;
+  sync_poll_once(client, SYNC_SOURCE_BACKFILL);
 }
 
 static void carry_out_state(sync_client *client, sync_state from, sync_state to) {
   int64_t now_ms = sync_loop_now_ms(client->loop);
   sync_metrics *totals = &client->counters.totals;
   if (from == SYNC_CONNECTED) totals->connected_ms += now_ms - client->connected_since_ms;
-  if (to == SYNC_CONNECTED) {
-    client->connected_since_ms = now_ms;
-    client->connected_at_ms = sync_loop_wall_ms(client->loop);
-    client->failure.code = SYNC_OK;
-    if (totals->total_connections++ > 0) totals->total_reconnects++;
-  }
-  sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_STATE, .from = from, .to = to});
+  if (to != SYNC_CONNECTED) return;
+  client->connected_since_ms = now_ms;
+  client->connected_at_ms = sync_loop_wall_ms(client->loop);
+  client->failure.code = SYNC_OK;
+  client->proven = false;
+  if (totals->total_connections++ > 0) totals->total_reconnects++;
+  reconcile(client);
 }
 
-/* A time of the connection's clock as hosts want it; negative: none. */
-static int64_t wall_time_ms(const sync_client *client, int64_t at_ms) {
+int64_t sync_client_wall_time_ms(const sync_client *client, int64_t at_ms) {
   return at_ms < 0 ? 0 : sync_loop_wall_ms(client->loop) + at_ms - sync_loop_clock_ms(client->loop);
 }
 
 static void carry_out_failure(sync_client *client, const sync_failure *failure) {
   client->counters.totals.failures++;
+  if (failure->code == SYNC_IDLE_TIMEOUT && !client->proven) client->mute = true;
   client->failure = *failure;
-  client->failure.next_retry_at_ms = wall_time_ms(client, failure->next_retry_at_ms);
+  client->failure.next_retry_at_ms = sync_client_wall_time_ms(client, failure->next_retry_at_ms);
   sync_client_tell_failure(client, &client->failure);
 }
 
@@ -196,7 +224,7 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
   for (int i = 0; i < actions->count; i++) {
     const struct sync_action *action = &actions->list[i];
     switch (action->kind) {
-    case SYNC_ACTION_ASK: carry_out_ask(client); break;
+    case SYNC_ACTION_ASK: sync_client_ask(client, SYNC_ASK_STREAM); break;
     case SYNC_ACTION_OPEN: carry_out_open(client, action->url); break;
     case SYNC_ACTION_ABORT: sync_stream_abort(client->stream); break;
     case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
@@ -206,7 +234,37 @@ void sync_client_carry_out(sync_client *client, const struct sync_actions *actio
     case SYNC_ACTION_REPLACE: carry_out_replace(client); break;
     }
   }
+  sync_client_weigh(client);
   sync_client_set_timer(client);
+}
+
+/* ---- polling beside the stream ----------------------------------------------------------------------------------- */
+
+static bool stream_fails(const sync_client *client) {
+  return client->connection.state == SYNC_ERROR || client->mute || sync_connection_is_tight_loop(&client->connection);
+}
+
+/* Polling that began goes on until the stream has not only opened but said something. */
+static bool wants_polling(const sync_client *client) {
+  if (!client->wanted || !sync_poll_is_possible(client)) return false;
+  if (client->options.mode == SYNC_MODE_POLL) return true;
+  if (client->options.mode != SYNC_MODE_AUTO) return false;
+  bool connected = client->connection.state == SYNC_CONNECTED && client->proven;
+  return !connected && (stream_fails(client) || client->poll.poller.regular);
+}
+
+static void show_state(sync_client *client) {
+  sync_state to = client->connection.state;
+  if (client->poll.poller.regular && to != SYNC_CONNECTED) to = SYNC_POLLING_FALLBACK;
+  if (to == client->state) return;
+  struct sync_entry entry = {.kind = SYNC_ITEM_STATE, .from = client->state, .to = to};
+  client->state = to;
+  sync_client_tell(client, entry);
+}
+
+void sync_client_weigh(sync_client *client) {
+  sync_poll_regularly(client, wants_polling(client));
+  show_state(client);
 }
 
 void sync_client_end(struct sync_stream *stream, const sync_failure *failure) {

@@ -90,6 +90,9 @@ static void release(sync_client *client) {
   sync_counters_fini(&client->counters);
   sync_segments_fini(&client->segments);
   sync_sse_fini(&client->sse);
+  sync_poll_fini(client);
+  sync_book_fini(&client->book);
+  sync_change_reader_fini(&client->changes);
   sync_recent_fini(&client->recent);
   free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
@@ -109,6 +112,9 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   client->timer.data = client;
   sync_segments_init(&client->segments, loop->segments);
   sync_interest_init(&client->interest, alloc);
+  sync_order_names_init(&client->order_names);
+  sync_change_reader_init(&client->changes, alloc, &client->order_names);
+  sync_book_init(&client->book, alloc, &client->order_names, SYNC_BOOK_ORDERS, SYNC_BOOK_BYTES);
   sync_counters_init(&client->counters, alloc);
 }
 
@@ -117,7 +123,7 @@ static size_t duplicate_window(const sync_options *options) {
   return options->strict ? 0 : options->duplicate_window;
 }
 
-static bool configure_parts(sync_client *client) {
+static bool configure_parts(sync_client *client, sync_failure *failure) {
   const sync_options *options = &client->options;
   const struct sync_connection_config config = connection_config(options);
   sync_event_names_init(&client->names, options);
@@ -126,8 +132,12 @@ static bool configure_parts(sync_client *client) {
   sync_sse_init(&client->sse, client->alloc, options->max_event_bytes);
   sync_recent_init(&client->recent, client->alloc, duplicate_window(options));
   sync_connection_init(&client->connection, &config, sync_loop_random, client->loop);
-  client->stream = sync_stream_new(client);
+  client->stream = sync_stream_new(client, &sync_intake_handlers);
+  sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
   if (!client->stream) return false;
+  sync_poll_init(client);
+  sync_book_set_limits(&client->book, options->book_limit, SYNC_BOOK_BYTES);
+  if (sync_poll_configure(client, failure) != SYNC_OK) return false;
   if (!options->last_event_id) return true;
   const sync_span id = {options->last_event_id, strlen(options->last_event_id)};
   return sync_sse_restart(&client->sse, id) == SYNC_OK;
@@ -145,9 +155,9 @@ sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_
     return NULL;
   }
   init_parts(client, loop);
-  if (!configure_parts(client)) {
+  if (!configure_parts(client, failure)) {
     release(client);
-    goto no_memory;
+    return NULL;
   }
   if (options->auto_connect) sync_client_connect(client);
   return client;
@@ -186,16 +196,27 @@ static int64_t fresh_now_ms(sync_client *client) {
   return sync_loop_now_ms(client->loop);
 }
 
+static bool wants_stream(const sync_client *client) {
+  return client->options.mode == SYNC_MODE_AUTO || client->options.mode == SYNC_MODE_STREAM;
+}
+
+static void start_stream(sync_client *client, struct sync_actions *actions) {
+  if (wants_stream(client)) sync_connection_start(&client->connection, fresh_now_ms(client), actions);
+}
+
 sync_code sync_client_connect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
-  sync_connection_start(&client->connection, fresh_now_ms(client), &actions);
+  client->wanted = true;
+  start_stream(client, &actions);
   return follow(client, &actions);
 }
 
 sync_code sync_client_disconnect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
+  client->wanted = client->mute = false;
+  sync_poll_stop(client);
   sync_connection_stop(&client->connection, &actions);
   return follow(client, &actions);
 }
@@ -203,8 +224,21 @@ sync_code sync_client_disconnect(sync_client *client) {
 sync_code sync_client_reconnect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
-  sync_connection_restart(&client->connection, fresh_now_ms(client), &actions);
+  client->wanted = true;
+  if (wants_stream(client))
+    sync_connection_restart(&client->connection, fresh_now_ms(client), &actions);
+  else if (sync_poll_is_possible(client))
+    sync_poll_once(client, SYNC_SOURCE_POLL);
   return follow(client, &actions);
+}
+
+sync_code sync_client_poll(sync_client *client) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  if (!sync_poll_is_possible(client)) return SYNC_OPTION;
+  const struct sync_actions none = {.count = 0};
+  (void)fresh_now_ms(client);
+  sync_poll_once(client, SYNC_SOURCE_POLL);
+  return follow(client, &none);
 }
 
 /* Nothing of what the host says changes: only how it is reached. */
@@ -216,6 +250,14 @@ sync_code sync_client_network_changed(sync_client *client) {
   sync_client_distrust(client, &failure, true);
   sync_loop_settle(client->loop);
   return SYNC_OK;
+}
+
+/* What the answer that comes now is for. */
+static enum sync_ask take_ask(sync_client *client) {
+  enum sync_ask purpose = client->asks[0];
+  client->asks[0] = client->asks[1];
+  client->asks[1] = SYNC_ASK_NOTHING;
+  return purpose;
 }
 
 sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count, int64_t ttl_ms,
@@ -239,7 +281,12 @@ sync_code sync_client_refuse(sync_client *client, const char *why) {
   sync_failure failure;
   struct sync_actions actions = {.count = 0};
   sync_failure_set(&failure, SYNC_CREDENTIALS, "%s", why);
-  sync_connection_refused(&client->connection, fresh_now_ms(client), &failure, &actions);
+  enum sync_ask purpose = take_ask(client);
+  (void)fresh_now_ms(client);
+  if (purpose == SYNC_ASK_POLL)
+    sync_poll_fail(client, &failure, 0);
+  else
+    sync_connection_refused(&client->connection, sync_loop_now_ms(client->loop), &failure, &actions);
   return follow(client, &actions);
 }
 
@@ -247,8 +294,9 @@ static bool is_away(const sync_client *client) {
   return client->connection.phase == SYNC_PHASE_AWAY || client->connection.phase == SYNC_PHASE_GIVEN_UP;
 }
 
-/* The next connect begins with the options' own last event ID. */
+/* The next connect begins with the options' own last event ID, and what it brings is wanted, known or not. */
 static void forget_cursor(sync_client *client) {
+  sync_recent_fini(&client->recent);
   if (client->latest) sync_event_release(client->latest);
   client->latest = NULL;
   client->starved = true;
@@ -256,6 +304,15 @@ static void forget_cursor(sync_client *client) {
 
 static bool is_same_text(const char *a, const char *b) {
   return a && b && strcmp(a, b) == 0;
+}
+
+/* The stream is opened or closed as the mode has it, and stays as it is if it has no say. */
+static sync_code follow_mode(sync_client *client) {
+  struct sync_actions actions = {.count = 0};
+  sync_connection_reconsider(&client->connection);
+  if (client->wanted && client->connection.phase == SYNC_PHASE_AWAY) start_stream(client, &actions);
+  if (!wants_stream(client)) sync_connection_stop(&client->connection, &actions);
+  return follow(client, &actions);
 }
 
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure) {
@@ -284,12 +341,12 @@ sync_code sync_client_configure(sync_client *client, const sync_options *options
   client->sse.max_event_bytes = copy.max_event_bytes;
   sync_recent_resize(&client->recent, duplicate_window(&copy));
   sync_event_names_init(&client->names, &client->options);
-  if (reopen) return sync_client_reconnect(client);
-  const struct sync_actions none = {.count = 0};
-  sync_connection_reconsider(&client->connection);
-  return follow(client, &none);
+  sync_book_set_limits(&client->book, copy.book_limit, SYNC_BOOK_BYTES);
+  code = sync_poll_configure(client, failure);
+  if (code != SYNC_OK) return code;
+  return reopen ? sync_client_reconnect(client) : follow_mode(client);
 }
 
 sync_state sync_client_state(const sync_client *client) {
-  return client->connection.state;
+  return client->state;
 }

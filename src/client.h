@@ -12,6 +12,7 @@
 #include "interest.h"
 #include "loop.h"
 #include "metrics.h"
+#include "poll.h"
 #include "queue.h"
 #include "recent.h"
 #include "redirect.h"
@@ -24,16 +25,22 @@ struct sync_play {
   struct sync_buffer kept; /* bytes that were not taken */
 };
 
+#define SYNC_STREAM_POLL (-1)
+
+/* What the host has been asked for headers for. */
+enum sync_ask { SYNC_ASK_NOTHING, SYNC_ASK_STREAM, SYNC_ASK_POLL };
+
 /* A request and what came of it. A client has one, and a second while its stream is being renewed. */
 struct sync_stream {
   sync_client *client;
   struct sync_exchange *exchange; /* NULL: the loop is played */
   struct sync_play play;
-  int url;             /* which one was asked for */
+  int url;             /* which one was asked for; SYNC_STREAM_POLL: the poll's */
   sync_header *answer; /* headers of this connect */
   size_t answer_count;
   struct sync_redirect redirect;
   bool moving;          /* the exchange ends so that the redirect can be followed */
+  bool unchanged;       /* a poll: 304 */
   bool ending;          /* we are ending the exchange ourselves: `failure` says why */
   sync_failure failure; /* of a response that is no event stream, or of a lack of memory */
   int64_t retry_after_ms;
@@ -51,8 +58,13 @@ struct sync_client {
   struct sync_event_names names;
   sync_header *answer; /* headers for the next connect */
   size_t answer_count;
+  enum sync_ask asks[2]; /* that have not been answered, in their order */
 
   struct sync_connection connection;
+  bool wanted;      /* the host wants news */
+  bool proven;      /* the stream has brought bytes since it opened */
+  bool mute;        /* it opened, brought none, and was given up */
+  sync_state state; /* as it is told: the connection's, or polling */
   struct sync_stream *stream;
   struct sync_stream *successor; /* NULL: the stream is not being renewed */
   struct sync_sse sse;           /* of the stream */
@@ -60,6 +72,13 @@ struct sync_client {
   int64_t overlaps_until_ms; /* what the stream before this one brought may come again */
   uv_timer_t timer;
   int64_t armed_ms; /* the deadline that the timer is set to; -1: none */
+
+  struct sync_poll poll;
+  int64_t polling_since_ms;
+  bool polled; /* the book has news that no stream has told */
+  struct sync_order_names order_names;
+  struct sync_change_reader changes;
+  struct sync_book book;
 
   struct sync_segments segments;
   struct sync_queue queue;
@@ -89,7 +108,7 @@ struct sync_client {
 extern const struct sync_exchange_handlers sync_intake_handlers;
 
 /* A stream that has sent nothing, or NULL: no memory. NULL is fine to end. */
-struct sync_stream *sync_stream_new(sync_client *client);
+struct sync_stream *sync_stream_new(sync_client *client, const struct sync_exchange_handlers *handlers);
 void sync_stream_free(struct sync_stream *stream);
 
 /* Sends the first request of a connect, to url number `url`, with the headers that the client was answered last.
@@ -105,6 +124,71 @@ bool sync_stream_is_paused(const struct sync_stream *stream);
 
 /* Sends the next request of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
 sync_code sync_stream_send(struct sync_stream *stream);
+
+/* Prepares to follow a redirect when the exchange is over, or refuses to. */
+enum sync_body sync_stream_follow(struct sync_stream *stream, const struct sync_response *response);
+
+/* Asks the host for headers, unless it has been asked for that and has not answered. */
+void sync_client_ask(sync_client *client, enum sync_ask purpose);
+
+/* Starts and stops polling as the mode and the stream's state want it, and tells the state if it is another one now. */
+void sync_client_weigh(sync_client *client);
+
+/* A time of the loop's clock as hosts want it; negative: none. */
+int64_t sync_client_wall_time_ms(const sync_client *client, int64_t at_ms);
+
+/* Delivers an event of our own, in the wire's JSON. false: no memory. */
+bool sync_client_bring(sync_client *client, sync_source source, sync_span raw);
+
+/* ---- polling: poll.c --------------------------------------------------------------------------------------------- */
+
+void sync_poll_init(sync_client *client);
+void sync_poll_fini(sync_client *client);
+
+/* Whether there is something to poll. */
+bool sync_poll_is_possible(const sync_client *client);
+
+/* The options are new. SYNC_OK, or `failure`. */
+sync_code sync_poll_configure(sync_client *client, sync_failure *failure);
+
+/* Polling at the interval is wanted, or not any more; one poll is wanted; nothing is, and what is under way is dropped.
+ */
+void sync_poll_regularly(sync_client *client, bool wanted);
+void sync_poll_once(sync_client *client, sync_source source);
+void sync_poll_stop(sync_client *client);
+
+/* The headers that were asked for are there. A poll has failed. */
+void sync_poll_answered(sync_client *client);
+void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms);
+
+/* When to call tick; -1: never. */
+int64_t sync_poll_deadline_ms(const sync_client *client);
+void sync_poll_tick(sync_client *client);
+
+/* ---- snapshots.c ------------------------------------------------------------------------------------------------- */
+
+/* Takes in a snapshot, whose text stays where it is; or there is nothing new; or what is under way is dropped. */
+void sync_snapshots_begin(sync_client *client, sync_span text);
+void sync_snapshots_unchanged(sync_client *client);
+void sync_snapshots_stop(sync_client *client);
+
+/* Whether there is one under way and room for what it brings; the next bit of it. */
+bool sync_snapshots_can_go_on(const sync_client *client);
+void sync_snapshots_go_on(sync_client *client);
+
+/* ---- the order book: bookkeeping.c ------------------------------------------------------------------------------- */
+
+bool sync_books_are_kept(const sync_client *client);
+
+enum sync_books_verdict {
+  SYNC_BOOKS_NOTHING,   /* the event is no news about an order */
+  SYNC_BOOKS_ENTERED,   /* the envelope knows the stage before, if that changed */
+  SYNC_BOOKS_OVERTAKEN, /* polling has told what comes of it: it is not to be delivered */
+  SYNC_BOOKS_NO_MEMORY,
+};
+
+/* Enters an event of the stream, opened to its end. */
+enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelope *envelope);
 
 /* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
 sync_span sync_client_resume_id(const sync_client *client);

@@ -324,6 +324,10 @@ void sync_connection_retry(struct sync_connection *connection, int64_t retry_ms)
   connection->retry_ms = retry_ms < FLOOR_MOST_MS ? retry_ms : FLOOR_MOST_MS;
 }
 
+bool sync_connection_is_tight_loop(const struct sync_connection *connection) {
+  return connection->barren >= TIGHT_LOOP_FROM;
+}
+
 int64_t sync_connection_idle_timeout_ms(const struct sync_connection *connection) {
   const struct sync_connection_config *config = &connection->config;
   if (config->idle_timeout_ms > 0) return config->idle_timeout_ms;

@@ -152,6 +152,9 @@ void sync_connection_reconsider(struct sync_connection *connection);
 int64_t sync_connection_deadline_ms(const struct sync_connection *connection);
 void sync_connection_tick(struct sync_connection *connection, int64_t now_ms, struct sync_actions *actions);
 
+/* Whether the server accepts streams and ends them at once, over and over. */
+bool sync_connection_is_tight_loop(const struct sync_connection *connection);
+
 /* The silence after which an open stream counts as dead. */
 int64_t sync_connection_idle_timeout_ms(const struct sync_connection *connection);
 

@@ -21,6 +21,10 @@ static void take_sample(sync_client *client) {
   client->sample = NULL;
 }
 
+static bool is_signal(sync_item_kind kind) {
+  return kind == SYNC_ITEM_STATE || kind == SYNC_ITEM_ERROR || kind == SYNC_ITEM_POLLED;
+}
+
 bool sync_client_next(sync_client *client, sync_item *item) {
   if (!sync_loop_ours(client->loop)) return false;
   struct sync_entry *current = &client->current;
@@ -32,7 +36,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     if (sync_link_alone(&client->loop->ready)) sync_loop_settle(client->loop);
     return false;
   }
-  if (current->kind == SYNC_ITEM_STATE || current->kind == SYNC_ITEM_ERROR) client->signals--;
+  if (is_signal(current->kind)) client->signals--;
   *item = (sync_item){.kind = current->kind};
   switch (current->kind) {
   case SYNC_ITEM_STATE:
@@ -45,7 +49,9 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     item->event = current->event;
     take_sample(client);
     break;
-  case SYNC_ITEM_ASK: break;
+  case SYNC_ITEM_POLLED: item->poll = current->poll; break;
+  case SYNC_ITEM_ASK:
+  case SYNC_ITEM_FETCH: break;
   }
   return true;
 }
@@ -88,7 +94,7 @@ void sync_client_health(const sync_client *client, sync_health *health) {
   int64_t now_ms = sync_loop_clock_ms(client->loop);
   bool open = connection->phase == SYNC_PHASE_OPEN, waits = connection->phase == SYNC_PHASE_WAITING;
   *health = (sync_health){
-      .state = connection->state,
+      .state = client->state,
       .last_failure = client->failure,
       .uptime_ms = open ? now_ms - connection->opened_at_ms : 0,
       .data_age_ms = connection->heard_at_ms > 0 ? now_ms - connection->heard_at_ms : -1,

@@ -81,7 +81,7 @@ static bool keep_event(sync_client *client, const struct sync_sse_message *messa
   client->starved = !event || (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
   if (!client->starved) {
     client->seq++;
-    move_cursor(client, event);
+    if (envelope->source == SYNC_SOURCE_STREAM) move_cursor(client, event);
     count_event(client, sync_event_text(event, SYNC_EVENT_TYPE), event);
   }
   if (event) sync_event_release(event);
@@ -107,9 +107,10 @@ static bool is_overlapping(const sync_client *client) {
   return sync_loop_now_ms(client->loop) < client->overlaps_until_ms;
 }
 
-/* 0: the message need not be known again. */
+/* 0: the message need not be known again. A heartbeat is the same each time, with the last id on it perhaps, and meant
+ * each time. */
 static uint64_t fingerprint_of(const sync_client *client, const struct sync_sse_message *message) {
-  if (client->recent.limit == 0) return 0;
+  if (client->recent.limit == 0 || sync_interest_must_name(message->type)) return 0;
   if (!message->has_id && !client->successor && !is_overlapping(client)) return 0;
   return sync_recent_fingerprint(message->id, message->type, message->data);
 }
@@ -139,7 +140,8 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
   bool sound = sync_event_look(&client->names, decode, message, &envelope, &at_byte);
   struct demand demand = {.wanted = false};
   if (sound) demand = demand_for(client, &envelope);
-  if (demand.wanted) sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
+  bool books = sync_books_are_kept(client);
+  if (demand.wanted || (sound && books)) sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
   if (!sound) {
     tell_bad_json(client, message, at_byte);
     return may_go_on(client);
@@ -149,8 +151,32 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
     sync_connection_keepalive(&client->connection, sync_loop_now_ms(client->loop));
   }
   if (!sync_interest_must_name(envelope.type)) sync_connection_event(&client->connection, message->has_id);
-  if (keep_event(client, message, &envelope, &demand)) remember(client, message, fingerprint);
+  enum sync_books_verdict verdict = books ? sync_books_enter(client, &envelope) : SYNC_BOOKS_NOTHING;
+  if (verdict == SYNC_BOOKS_NO_MEMORY) {
+    client->starved = true;
+  } else if (verdict == SYNC_BOOKS_OVERTAKEN) {
+    client->counters.totals.overtaken++;
+    remember(client, message, fingerprint);
+  } else if (keep_event(client, message, &envelope, &demand)) {
+    remember(client, message, fingerprint);
+  }
   return may_go_on(client);
+}
+
+/* Only what we wrote ourselves comes this way, so it is sound. */
+bool sync_client_bring(sync_client *client, sync_source source, sync_span raw) {
+  const struct sync_sse_message message = {.type = {"message", 7}, .data = raw};
+  struct sync_envelope envelope;
+  size_t at_byte;
+  bool was_starved = client->starved;
+  (void)sync_event_look(&client->names, SYNC_DECODE_ORDER, &message, &envelope, &at_byte);
+  (void)sync_event_check(&client->names, SYNC_DECODE_ORDER, &message, &envelope, &at_byte);
+  envelope.source = source;
+  client->chunk_at_ms = sync_loop_wall_ms(client->loop);
+  const struct demand demand = demand_for(client, &envelope);
+  bool kept = keep_event(client, &message, &envelope, &demand);
+  client->starved = was_starved; /* the stream's parser is where it was */
+  return kept;
 }
 
 static bool on_comment(void *arg, sync_span text) {
@@ -196,15 +222,6 @@ static enum sync_body refuse(struct sync_stream *stream) {
   return SYNC_BODY_SHOW;
 }
 
-static enum sync_body follow(struct sync_stream *stream, const struct sync_response *response) {
-  const sync_client *client = stream->client;
-  sync_code code = sync_redirect_follow(&stream->redirect, client->alloc, &client->options, client->urls[stream->url],
-                                        response->status, response->location, &stream->failure);
-  if (code != SYNC_OK) return refuse(stream);
-  stream->moving = true;
-  return SYNC_BODY_DROP;
-}
-
 static void tell_unverified(sync_client *client, const struct sync_stream *stream) {
   sync_failure failure;
   if (!client->options.insecure_skip_verify || !sync_url_is_tls(sync_stream_url(stream))) return;
@@ -222,7 +239,7 @@ static enum sync_body on_response(void *arg, const struct sync_response *respons
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
   stream->retry_after_ms = response->retry_after_ms;
-  if (sync_redirect_status(response->status)) return follow(stream, response);
+  if (sync_redirect_status(response->status)) return sync_stream_follow(stream, response);
   if (sync_verdict(response->status, response->content_type, client->options.strict, &stream->failure) != SYNC_OK) {
     tell_detour(stream, &stream->failure);
     return refuse(stream);
@@ -248,6 +265,14 @@ static size_t starve(struct sync_stream *stream) {
   return SYNC_EXCHANGE_FAIL;
 }
 
+/* A stream that is open but says nothing is no reason to stop polling. */
+static void prove(sync_client *client) {
+  if (client->proven) return;
+  client->proven = true;
+  client->mute = false;
+  sync_client_weigh(client);
+}
+
 static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   static const struct sync_sse_sink callbacks = {on_message, on_comment, on_retry, on_too_large, NULL};
   struct sync_stream *stream = arg;
@@ -255,7 +280,10 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
   struct sync_sse_sink sink = callbacks;
   size_t consumed = 0;
   sink.arg = client;
-  if (stream == client->stream) sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
+  if (stream == client->stream) {
+    sync_connection_heard(&client->connection, sync_loop_now_ms(client->loop));
+    prove(client);
+  }
   if (may_parse(client, stream)) {
     client->chunk_at_ms = sync_loop_wall_ms(client->loop);
     if (sync_sse_feed(&client->sse, bytes, length, &sink, &consumed) != SYNC_OK) client->starved = true;

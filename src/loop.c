@@ -103,8 +103,20 @@ static uint64_t seed(void) {
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
 /* Something can be done at once: items wait, or a paused stream has room. */
+static bool has_snapshots(const sync_loop *loop) {
+  const struct sync_link *link = loop->snapshots ? loop->clients.next : &loop->clients;
+  while (link != &loop->clients && !sync_snapshots_can_go_on(link->client)) link = link->next;
+  return link != &loop->clients;
+}
+
+static void go_on_with_snapshots(sync_loop *loop) {
+  if (loop->snapshots == 0) return;
+  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
+    if (sync_snapshots_can_go_on(link->client)) sync_snapshots_go_on(link->client);
+}
+
 static bool has_work(const sync_loop *loop) {
-  if (!sync_link_alone(&loop->ready)) return true;
+  if (!sync_link_alone(&loop->ready) || has_snapshots(loop)) return true;
   return !sync_loop_is_played(loop) && sync_transport_can_resume(loop->transport);
 }
 
@@ -289,6 +301,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   loop->backlog = !sync_link_alone(&loop->ready);
   uv_update_time(&loop->uv); /* the host may have been away: what resumes now is heard now */
   look_for_sleep(loop);
+  go_on_with_snapshots(loop);
   if (sync_loop_is_played(loop)) {
     sync_played_resume(loop);
     return SYNC_OK;

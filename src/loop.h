@@ -23,6 +23,7 @@ struct sync_loop {
   struct sync_segment_pool *segments;
   struct sync_link clients; /* head of the ring of all clients */
   struct sync_link ready;   /* head of the ring of those with items */
+  size_t snapshots;         /* clients that are taking one in */
   uint64_t arrivals;        /* items so far, of clients that are pulled from as well */
   int64_t budget_us;        /* of the step; 0: no bound */
   bool backlog;             /* the step began with items left over */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lua_event.h"
+#include "lua_json.h"
 #include "lua_options.h"
 
 #define CLIENT_TYPE "sync.client"
@@ -230,7 +231,14 @@ static void push_signal(lua_State *L, const sync_item *item) {
     compat_push_span(L, sync_event_text(item->event, SYNC_EVENT_RAW));
     lua_setfield(L, -2, "text");
     break;
-  default: set_text(L, "kind", "ask"); break;
+  case SYNC_ITEM_POLLED:
+    set_text(L, "kind", "polled");
+    set_text(L, "source", sync_source_name(item->poll->source));
+    set_flag(L, "unchanged", item->poll->unchanged);
+    set_number(L, "orders", (int64_t)item->poll->orders);
+    set_number(L, "changed", (int64_t)item->poll->changed);
+    break;
+  default: set_text(L, "kind", item->kind == SYNC_ITEM_FETCH ? "fetch" : "ask"); break;
   }
 }
 
@@ -315,6 +323,85 @@ static int client_historian(lua_State *L) {
   return 1;
 }
 
+/* ---- polling and the order book -------------------------------------------------------------------------------------
+ */
+
+static int client_poll(lua_State *L) {
+  return command(L, sync_client_poll);
+}
+
+/* core:snapshot(json): "": nothing has changed */
+static int client_snapshot(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  sync_span json;
+  json.bytes = luaL_checklstring(L, 2, &json.length);
+  return push_outcome(L, handle->client ? sync_client_snapshot(handle->client, json) : SYNC_CLOSED);
+}
+
+/* core:snapshot_failed(why) */
+static int client_snapshot_failed(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  const char *why = luaL_checkstring(L, 2);
+  return push_outcome(L, handle->client ? sync_client_snapshot_failed(handle->client, why) : SYNC_CLOSED);
+}
+
+/* The order's own members, and how it came by them. */
+static void push_order(lua_State *L, const sync_order *order) {
+  if (!lua_json_push(L, order->json, lua_upvalueindex(1))) lua_newtable(L);
+  set_number(L, "as_of", order->as_of_ms);
+  set_text(L, "source", sync_source_name(order->source));
+}
+
+/* core:librarian(): two functions, order(id): the order or nothing; and each(place): a place and an order, from nil to
+ * nil. They have what makes tables of JSON. */
+static int order_by_id(lua_State *L) {
+  const struct handle *handle = lua_touserdata(L, lua_upvalueindex(LUA_JSON_MEMORY_VALUES + 1));
+  sync_order order;
+  sync_span id;
+  id.bytes = luaL_checklstring(L, 1, &id.length);
+  if (!handle->client || !sync_client_order(handle->client, id, &order)) return 0;
+  push_order(L, &order);
+  return 1;
+}
+
+static int next_order(lua_State *L) {
+  const struct handle *handle = lua_touserdata(L, lua_upvalueindex(LUA_JSON_MEMORY_VALUES + 1));
+  sync_order order;
+  sync_order_place *place = lua_touserdata(L, 1);
+  if (!place) {
+    place = lua_newuserdata(L, sizeof *place);
+    memset(place, 0, sizeof *place);
+    lua_replace(L, 1);
+  }
+  lua_settop(L, 1);
+  if (!handle->client || !sync_client_each_order(handle->client, place, &order)) return 0;
+  compat_push_span(L, order.stage);
+  compat_push_span(L, order.payment);
+  compat_push_span(L, order.status);
+  compat_push_integer(L, order.updated_ms);
+  compat_push_span(L, order.id);
+  return 6;
+}
+
+static void push_librarian(lua_State *L, lua_CFunction function) {
+  lua_json_push_memory(L);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, function, LUA_JSON_MEMORY_VALUES + 1);
+}
+
+static int client_librarian(lua_State *L) {
+  check_handle(L);
+  push_librarian(L, order_by_id);
+  push_librarian(L, next_order);
+  return 2;
+}
+
+static int client_order_count(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  compat_push_integer(L, handle->client ? (int64_t)sync_client_order_count(handle->client) : 0);
+  return 1;
+}
+
 /* ---- health and metrics ------------------------------------------------------------------------------------------ */
 
 static int client_state(lua_State *L) {
@@ -364,6 +451,13 @@ static const struct metric {
     {"heartbeats", offsetof(sync_metrics, heartbeats)},
     {"parse_errors", offsetof(sync_metrics, parse_errors)},
     {"too_large", offsetof(sync_metrics, too_large)},
+    {"overtaken", offsetof(sync_metrics, overtaken)},
+    {"polls", offsetof(sync_metrics, polls)},
+    {"polls_unchanged", offsetof(sync_metrics, polls_unchanged)},
+    {"poll_failures", offsetof(sync_metrics, poll_failures)},
+    {"poll_bytes", offsetof(sync_metrics, poll_bytes)},
+    {"poll_sessions", offsetof(sync_metrics, poll_sessions)},
+    {"polling_ms", offsetof(sync_metrics, polling_ms)},
     {"duplicates", offsetof(sync_metrics, duplicates)},
     {"renewals", offsetof(sync_metrics, renewals)},
     {"failures", offsetof(sync_metrics, failures)},
@@ -413,7 +507,12 @@ void lua_client_open(lua_State *L) {
       {"disconnect", client_disconnect},
       {"health", client_health},
       {"historian", client_historian},
+      {"librarian", client_librarian},
       {"metrics", client_metrics},
+      {"order_count", client_order_count},
+      {"poll", client_poll},
+      {"snapshot", client_snapshot},
+      {"snapshot_failed", client_snapshot_failed},
       {"network_changed", client_network_changed},
       {"reconnect", client_reconnect},
       {"refuse", client_refuse},

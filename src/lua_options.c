@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum kind { KIND_TEXT, KIND_FLAG, KIND_NUMBER, KIND_SIZE, KIND_DECODE, KIND_SPAN };
+enum kind { KIND_TEXT, KIND_FLAG, KIND_NUMBER, KIND_SIZE, KIND_DECODE, KIND_MODE, KIND_SPAN };
 
 static const struct place {
   const char *name;
@@ -28,6 +28,14 @@ static const struct place {
     {"pinned_public_key", KIND_TEXT, offsetof(sync_options, pinned_public_key)},
     {"tls_min_version", KIND_TEXT, offsetof(sync_options, tls_min_version)},
     {"insecure_skip_verify", KIND_FLAG, offsetof(sync_options, insecure_skip_verify)},
+    {"mode", KIND_MODE, offsetof(sync_options, mode)},
+    {"poll_url", KIND_TEXT, offsetof(sync_options, poll_url)},
+    {"poll_by_host", KIND_FLAG, offsetof(sync_options, poll_by_host)},
+    {"poll_is_partial", KIND_FLAG, offsetof(sync_options, poll_is_partial)},
+    {"poll_interval_ms", KIND_NUMBER, offsetof(sync_options, poll_interval_ms)},
+    {"poll_timeout_ms", KIND_NUMBER, offsetof(sync_options, poll_timeout_ms)},
+    {"max_snapshot_bytes", KIND_SIZE, offsetof(sync_options, max_snapshot_bytes)},
+    {"book_limit", KIND_SIZE, offsetof(sync_options, book_limit)},
     {"decode", KIND_DECODE, offsetof(sync_options, decode)},
     {"field_type", KIND_TEXT, offsetof(sync_options, field_type)},
     {"field_order_id", KIND_TEXT, offsetof(sync_options, field_order_id)},
@@ -57,6 +65,16 @@ static sync_decode decode_named(const char *name) {
   return name && strcmp(name, "none") == 0 ? SYNC_DECODE_NONE : SYNC_DECODE_ORDER;
 }
 
+static sync_mode mode_named(const char *name) {
+  static const struct {
+    const char *name;
+    sync_mode mode;
+  } modes[] = {{"stream", SYNC_MODE_STREAM}, {"poll", SYNC_MODE_POLL}, {"off", SYNC_MODE_OFF}};
+  for (size_t i = 0; name && i < sizeof modes / sizeof *modes; i++)
+    if (strcmp(name, modes[i].name) == 0) return modes[i].mode;
+  return SYNC_MODE_AUTO;
+}
+
 static sync_span span_at(lua_State *L, int index) {
   sync_span span = {NULL, 0};
   span.bytes = lua_tolstring(L, index, &span.length);
@@ -72,6 +90,7 @@ static void store(lua_State *L, const struct place *place, sync_options *options
   case KIND_NUMBER: *(int64_t *)to = (int64_t)lua_tonumber(L, -1); break;
   case KIND_SIZE: *(size_t *)to = (size_t)lua_tonumber(L, -1); break;
   case KIND_DECODE: *(sync_decode *)to = decode_named(lua_tostring(L, -1)); break;
+  case KIND_MODE: *(sync_mode *)to = mode_named(lua_tostring(L, -1)); break;
   case KIND_SPAN: *(sync_span *)to = span_at(L, -1); break;
   }
 }
@@ -113,6 +132,9 @@ void lua_options_read(lua_State *L, int index, sync_options *options) {
   }
   lua_getfield(L, index, "headers");
   options->headers = lua_options_headers(L, -1, &options->header_count);
+  lua_remove(L, -2);
+  lua_getfield(L, index, "poll_headers");
+  options->poll_headers = lua_options_headers(L, -1, &options->poll_header_count);
   lua_remove(L, -2);
   options->fallback_urls = read_list(L, index, "fallback_urls", &options->fallback_url_count);
   options->resolve = read_list(L, index, "resolve", &options->resolve_count);

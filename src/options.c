@@ -26,6 +26,7 @@ static const struct {
     {offsetof(sync_options, cert_file), true},
     {offsetof(sync_options, key_file), true},
     {offsetof(sync_options, pinned_public_key), true},
+    {offsetof(sync_options, poll_url), false},
     {offsetof(sync_options, tls_min_version), true},
     {offsetof(sync_options, field_type), false},
     {offsetof(sync_options, field_order_id), false},
@@ -66,6 +67,8 @@ static const struct number durations[] = {
     {"heartbeat_interval_ms", offsetof(sync_options, heartbeat_interval_ms), 1},
     {"idle_timeout_ms", offsetof(sync_options, idle_timeout_ms), 0},
     {"connect_timeout_ms", offsetof(sync_options, connect_timeout_ms), 1},
+    {"polling.interval_ms", offsetof(sync_options, poll_interval_ms), 1},
+    {"polling.timeout_ms", offsetof(sync_options, poll_timeout_ms), 1},
 };
 
 struct size {
@@ -80,6 +83,8 @@ static const struct size sizes[] = {
     {"event_history_limit", offsetof(sync_options, event_history_limit), 0, 1000000},
     {"max_event_bytes", offsetof(sync_options, max_event_bytes), 16, (size_t)1 << 30},
     {"queue_limit", offsetof(sync_options, queue_limit), 1, 10000000},
+    {"max_snapshot_bytes", offsetof(sync_options, max_snapshot_bytes), 16, (size_t)1 << 30},
+    {"book_limit", offsetof(sync_options, book_limit), 0, 10000000},
     {"duplicate_window", offsetof(sync_options, duplicate_window), 0, SYNC_RECENT_MAX},
 };
 
@@ -108,6 +113,10 @@ void sync_options_init(sync_options *options) {
       .stream_retry_interval_ms = 120000,
       .heartbeat_interval_ms = 30000,
       .connect_timeout_ms = 10000,
+      .poll_interval_ms = 15000,
+      .poll_timeout_ms = 30000,
+      .max_snapshot_bytes = (size_t)64 << 20,
+      .book_limit = 100000,
       .max_redirects = 20,
       .event_history_limit = 100,
       .max_event_bytes = (size_t)4 << 20,
@@ -185,11 +194,19 @@ static sync_code check_texts(const sync_options *options, sync_failure *failure)
   return SYNC_OK;
 }
 
+/* A name, or an address: with colons it is IPv6, and then it has two of them or more. A port is no part of it. */
+static bool is_address(const char *text) {
+  size_t length = strlen(text);
+  if (*text == '[') return length > 2 && text[length - 1] == ']';
+  const char *colon = strchr(text, ':');
+  return length > 0 && (!colon || strchr(colon + 1, ':'));
+}
+
 /* "host=address", both there and in one piece. */
 static sync_code check_resolve(const sync_options *options, sync_failure *failure) {
   for (size_t i = 0; i < options->resolve_count; i++) {
     const char *entry = options->resolve[i], *equals = strchr(entry, '=');
-    bool whole = equals && equals != entry && equals[1];
+    bool whole = equals && equals != entry && is_address(equals + 1);
     for (const char *at = entry; *at; at++) whole = whole && (unsigned char)*at > ' ' && *at != 0x7f;
     if (!whole || memchr(entry, ':', (size_t)(equals - entry)))
       return sync_failure_set(failure, SYNC_OPTION, "resolve: expected a host without port and an address, got '%s'",
@@ -205,6 +222,12 @@ static sync_code check_tls(const sync_options *options, sync_failure *failure) {
   return SYNC_OK;
 }
 
+static sync_code check_headers(const sync_header *headers, size_t count, sync_failure *failure) {
+  sync_code code = SYNC_OK;
+  for (size_t i = 0; code == SYNC_OK && i < count; i++) code = sync_header_check(&headers[i], failure);
+  return code;
+}
+
 static sync_code check_http(const sync_options *options, sync_failure *failure) {
   const char *version = options->http_version;
   if (version && strcmp(version, "1.1") != 0 && strcmp(version, "2") != 0)
@@ -214,11 +237,8 @@ static sync_code check_http(const sync_options *options, sync_failure *failure) 
   for (const char *at = options->method; at && *at; at++)
     if (!is_token_byte((unsigned char)*at))
       return sync_failure_set(failure, SYNC_OPTION, "method: '%s' is no HTTP method", options->method);
-  for (size_t i = 0; i < options->header_count; i++) {
-    sync_code code = sync_header_check(&options->headers[i], failure);
-    if (code != SYNC_OK) return code;
-  }
-  return SYNC_OK;
+  sync_code code = check_headers(options->headers, options->header_count, failure);
+  return code == SYNC_OK ? check_headers(options->poll_headers, options->poll_header_count, failure) : code;
 }
 
 sync_code sync_options_check(const sync_options *options, sync_failure *failure) {
@@ -264,7 +284,7 @@ static void forget_pointers(sync_options *options) {
   for (size_t i = 0; i < TEXT_COUNT; i++) memcpy((char *)options + texts[i].offset, &none, sizeof none);
   for (size_t i = 0; i < LIST_COUNT; i++) memcpy((char *)options + lists[i].offset, &none, sizeof none);
   options->body = (sync_span){NULL, 0};
-  options->headers = NULL;
+  options->headers = options->poll_headers = NULL;
 }
 
 static bool copy_text(const sync_allocator *alloc, sync_options *to, const sync_options *from, size_t offset) {
@@ -306,7 +326,9 @@ bool sync_options_copy(const sync_allocator *alloc, sync_options *to, const sync
     to->body.length = from->body.length;
   }
   to->headers = sync_headers_copy(alloc, from->headers, from->header_count);
+  to->poll_headers = sync_headers_copy(alloc, from->poll_headers, from->poll_header_count);
   if (from->header_count && !to->headers) goto fail;
+  if (from->poll_header_count && !to->poll_headers) goto fail;
   return true;
 
 fail:
@@ -327,6 +349,7 @@ void sync_options_fini(const sync_allocator *alloc, sync_options *options) {
   for (size_t i = 0; i < LIST_COUNT; i++) free_const(alloc, list_at(options, i, &count));
   free_const(alloc, options->body.bytes);
   free_const(alloc, options->headers);
+  free_const(alloc, options->poll_headers);
   forget_pointers(options);
 }
 

@@ -46,6 +46,11 @@ void sync_poller_stop(struct sync_poller *poller) {
   if (poller->phase == SYNC_POLLER_WAITING) set_phase(poller, SYNC_POLLER_IDLE, -1);
 }
 
+void sync_poller_reset(struct sync_poller *poller) {
+  const struct sync_poller_config config = poller->config;
+  sync_poller_init(poller, &config);
+}
+
 void sync_poller_once(struct sync_poller *poller, int64_t now_ms) {
   if (poller->phase == SYNC_POLLER_BUSY)
     poller->again = true;

@@ -47,6 +47,9 @@ void sync_poller_init(struct sync_poller *poller, const struct sync_poller_confi
 void sync_poller_start(struct sync_poller *poller, int64_t now_ms);
 void sync_poller_stop(struct sync_poller *poller);
 
+/* Nothing is under way and nothing planned; failures are forgotten. */
+void sync_poller_reset(struct sync_poller *poller);
+
 /* One poll at once, whether regular ones go on or not; after the one under way, whose answer may be too old. */
 void sync_poller_once(struct sync_poller *poller, int64_t now_ms);
 

@@ -12,6 +12,8 @@ void sync_queue_init(struct sync_queue *queue, const sync_allocator *alloc, size
 void sync_entry_fini(const sync_allocator *alloc, struct sync_entry *entry) {
   if (entry->kind == SYNC_ITEM_ERROR)
     sync_alloc_free(alloc, entry->failure);
+  else if (entry->kind == SYNC_ITEM_POLLED)
+    sync_alloc_free(alloc, entry->poll);
   else if (entry->event)
     sync_event_release(entry->event);
   entry->event = NULL;

@@ -20,8 +20,9 @@ struct sync_entry {
     uint64_t only; /* EVENT: the one subscription that wants it; 0: look it up */
   };
   union {
-    sync_event *event;     /* EVENT, COMMENT: the queue has a reference */
-    sync_failure *failure; /* ERROR: the queue owns it */
+    sync_event *event;      /* EVENT, COMMENT: the queue has a reference */
+    sync_failure *failure;  /* ERROR: the queue owns it */
+    sync_poll_report *poll; /* POLLED: as well */
   };
 };
 

@@ -2,13 +2,13 @@
 #include "client.h"
 #include "error.h"
 
-struct sync_stream *sync_stream_new(sync_client *client) {
+struct sync_stream *sync_stream_new(sync_client *client, const struct sync_exchange_handlers *handlers) {
   struct sync_stream *stream = sync_alloc_zeroed(client->alloc, sizeof *stream);
   if (!stream) return NULL;
   stream->client = client;
   sync_buffer_init(&stream->play.kept, client->alloc);
   if (sync_loop_is_played(client->loop)) return stream;
-  stream->exchange = sync_exchange_new(client->loop->transport, &sync_intake_handlers, stream);
+  stream->exchange = sync_exchange_new(client->loop->transport, handlers, stream);
   if (stream->exchange) return stream;
   sync_alloc_free(client->alloc, stream);
   return NULL;
@@ -34,23 +34,61 @@ bool sync_stream_is_paused(const struct sync_stream *stream) {
   return stream->exchange ? sync_exchange_is_paused(stream->exchange) : stream->play.paused;
 }
 
+static const char *asked_url(const struct sync_stream *stream) {
+  return stream->url == SYNC_STREAM_POLL ? stream->client->poll.url : stream->client->urls[stream->url];
+}
+
 const char *sync_stream_url(const struct sync_stream *stream) {
-  return stream->redirect.url ? stream->redirect.url : stream->client->urls[stream->url];
+  return stream->redirect.url ? stream->redirect.url : asked_url(stream);
+}
+
+enum sync_body sync_stream_follow(struct sync_stream *stream, const struct sync_response *response) {
+  const sync_client *client = stream->client;
+  sync_code code = sync_redirect_follow(&stream->redirect, client->alloc, &client->options, asked_url(stream),
+                                        response->status, response->location, &stream->failure);
+  stream->moving = code == SYNC_OK;
+  stream->ending = code != SYNC_OK;
+  return stream->moving ? SYNC_BODY_DROP : SYNC_BODY_SHOW;
+}
+
+static struct sync_request stream_request(const struct sync_stream *stream) {
+  const sync_client *client = stream->client;
+  return (struct sync_request){
+      .headers = client->options.headers,
+      .header_count = client->options.header_count,
+      .answer = stream->answer,
+      .answer_count = stream->answer_count,
+      .last_event_id = sync_client_resume_id(client),
+      .fresh = client->connection.fresh,
+  };
+}
+
+/* The stream's headers go along to its own origin only. */
+static struct sync_request poll_request(const struct sync_stream *stream) {
+  const sync_client *client = stream->client;
+  const struct sync_poll *poll = &client->poll;
+  struct sync_request request = {
+      .poll = true,
+      .etag = poll->etag,
+      .last_modified = poll->last_modified,
+      .more = client->options.poll_headers,
+      .more_count = client->options.poll_header_count,
+  };
+  if (!poll->with_client_headers) return request;
+  request.headers = client->options.headers;
+  request.header_count = client->options.header_count;
+  request.answer = stream->answer;
+  request.answer_count = stream->answer_count;
+  return request;
 }
 
 sync_code sync_stream_send(struct sync_stream *stream) {
-  const sync_client *client = stream->client;
-  const struct sync_request request = {
-      .url = sync_stream_url(stream),
-      .options = &client->options,
-      .headers = stream->answer,
-      .header_count = stream->answer_count,
-      .last_event_id = sync_client_resume_id(client),
-      .abroad = stream->redirect.abroad,
-      .as_get = stream->redirect.as_get,
-      .fresh = client->connection.fresh,
-  };
-  stream->moving = stream->ending = false;
+  struct sync_request request = stream->url == SYNC_STREAM_POLL ? poll_request(stream) : stream_request(stream);
+  request.url = sync_stream_url(stream);
+  request.options = &stream->client->options;
+  request.abroad = stream->redirect.abroad;
+  request.as_get = stream->redirect.as_get;
+  stream->moving = stream->ending = stream->unchanged = false;
   stream->retry_after_ms = 0;
   if (stream->exchange) return sync_exchange_start(stream->exchange, &request);
   sync_stream_abort(stream);

@@ -71,6 +71,9 @@ typedef enum sync_code {
   SYNC_SLEPT,
   SYNC_NETWORK_CHANGED,
   SYNC_EXHAUSTED,
+  SYNC_POLL_FAILED,
+  SYNC_SNAPSHOT,
+  SYNC_CIRCUIT_OPEN,
   SYNC_EVENT_JSON,
   SYNC_EVENT_TOO_LARGE,
   SYNC_EVENT_DECODE,
@@ -174,6 +177,14 @@ typedef struct sync_header {
   sync_span value;
 } sync_header;
 
+/* Where news come from. The environment has no say here: that is the host's affair. */
+typedef enum sync_mode {
+  SYNC_MODE_AUTO, /* the stream; polling while it fails, if there is something to poll */
+  SYNC_MODE_STREAM,
+  SYNC_MODE_POLL,
+  SYNC_MODE_OFF, /* nowhere */
+} sync_mode;
+
 /* What a client is made of. Texts are copied; NULL means the default or none. Durations in milliseconds. */
 typedef struct sync_options {
   const char *url;                  /* http or https; no path, or "/": /api/v1/sync/events is added */
@@ -201,6 +212,16 @@ typedef struct sync_options {
   const char *pinned_public_key; /* as CURLOPT_PINNEDPUBLICKEY takes it */
   const char *tls_min_version;   /* "1.2" (NULL too), "1.3" */
   bool insecure_skip_verify;
+  sync_mode mode;
+  const char *poll_url; /* a snapshot of the orders, relative to `url`; NULL: none */
+  bool poll_by_host;    /* no url: a SYNC_ITEM_FETCH is queued, and sync_client_snapshot() gives it */
+  bool poll_is_partial; /* a snapshot does not have every order: one that it lacks has not been deleted */
+  int64_t poll_interval_ms;
+  int64_t poll_timeout_ms;         /* of one poll */
+  const sync_header *poll_headers; /* on top of `headers`, which a url of another origin does not get */
+  size_t poll_header_count;
+  size_t max_snapshot_bytes;
+  size_t book_limit; /* orders that are kept; 0: no order book */
   sync_decode decode;
   const char *field_type;      /* names in the wire's JSON; NULL: eventType, event_type */
   const char *field_order_id;  /* NULL: orderID, orderId, order_id */
@@ -286,20 +307,68 @@ typedef enum sync_item_kind {
   SYNC_ITEM_STATE,
   SYNC_ITEM_ERROR,
   SYNC_ITEM_COMMENT,
-  SYNC_ITEM_ASK, /* the request's headers are wanted: sync_client_answer() */
+  SYNC_ITEM_ASK,    /* a request's headers are wanted: sync_client_answer() */
+  SYNC_ITEM_FETCH,  /* a snapshot is wanted: sync_client_snapshot() */
+  SYNC_ITEM_POLLED, /* a snapshot has been taken in; its events came before this */
 } sync_item_kind;
+
+/* What a poll brought. */
+typedef struct sync_poll_report {
+  sync_source source;
+  bool unchanged; /* the server says that nothing is new since the last one */
+  uint64_t orders;
+  uint64_t changed;
+} sync_poll_report;
 
 typedef struct sync_item {
   sync_item_kind kind;
   sync_event *event; /* EVENT, COMMENT (its SYNC_EVENT_RAW) */
   sync_state from;   /* STATE */
   sync_state to;
-  const sync_failure *failure; /* ERROR */
+  const sync_failure *failure;  /* ERROR */
+  const sync_poll_report *poll; /* POLLED */
 } sync_item;
 
 /* Takes the next item; false: there is none. What it points to is valid until the next call for this client; an event
  * lives longer when it is retained. Taking an item says that the one before is done. */
 bool sync_client_next(sync_client *client, sync_item *item);
+
+/* ---- polling and the order book ------------------------------------------------------------------------------------
+ */
+
+/* Polls now, whatever the mode and the interval say. SYNC_OPTION: there is nothing to poll. */
+sync_code sync_client_poll(sync_client *client);
+
+/* The answer to a SYNC_ITEM_FETCH: a list of orders in JSON, bare or in an object under `docs`, `orders` or `data`;
+ * empty: nothing has changed. Or there is none, and `why`. */
+sync_code sync_client_snapshot(sync_client *client, sync_span json);
+sync_code sync_client_snapshot_failed(sync_client *client, const char *why);
+
+/* The latest known state of an order. Its spans are valid until the next step. */
+typedef struct sync_order {
+  sync_span id;
+  sync_span json; /* the whole of it; has the id, too */
+  sync_span stage;
+  sync_span payment;
+  sync_span status;
+  int64_t updated_ms; /* by the server's clock; 0: unknown */
+  int64_t as_of_ms;   /* when it was last changed or confirmed */
+  sync_source source; /* of the last change */
+} sync_order;
+
+/* The order called `order_id`; false: it is not known. */
+bool sync_client_order(const sync_client *client, sync_span order_id, sync_order *order);
+
+/* How many there are; and a walk through them, the most recently changed first, from a place that is {0} at first,
+ * until it says false. A step ends the walk. */
+size_t sync_client_order_count(const sync_client *client);
+
+typedef struct sync_order_place {
+  bool begun;
+  const void *next[3];
+} sync_order_place;
+
+bool sync_client_each_order(const sync_client *client, sync_order_place *place, sync_order *order);
 
 /* Which events a subscription wants. NULL or empty lists: any. */
 typedef struct sync_filter {
@@ -338,8 +407,9 @@ typedef enum sync_event_field {
   SYNC_EVENT_ORDER_ID, /* empty: none */
   SYNC_EVENT_ID,       /* last event ID at dispatch; empty: none */
   SYNC_EVENT_TIMESTAMP,
-  SYNC_EVENT_DATA, /* JSON text of the wire's data field, or of the whole when it has none */
-  SYNC_EVENT_RAW,  /* the message as it came */
+  SYNC_EVENT_PREVIOUS_STAGE, /* what the order book knew when it arrived; empty: nothing, or not of a stage change */
+  SYNC_EVENT_DATA,           /* JSON text of the wire's data field, or of the whole when it has none */
+  SYNC_EVENT_RAW,            /* the message as it came */
 } sync_event_field;
 
 /* A text of the event, valid as long as the event. */
@@ -350,6 +420,9 @@ uint64_t sync_event_seq(const sync_event *event);
 
 /* When it arrived, ms since the epoch. */
 int64_t sync_event_received_at_ms(const sync_event *event);
+
+/* What brought it. */
+sync_source sync_event_source(const sync_event *event);
 
 /* Events with the same home live and die together: one that is retained keeps the others' memory as well. */
 const void *sync_event_home(const sync_event *event);
@@ -391,6 +464,13 @@ typedef struct sync_metrics {
   uint64_t too_large;
   uint64_t duplicates; /* events that came again and were dropped */
   uint64_t renewals;   /* streams that were replaced by a new one before they were closed */
+  uint64_t overtaken;  /* events whose outcome polling had told before */
+  uint64_t polls;
+  uint64_t polls_unchanged;
+  uint64_t poll_failures; /* polls */
+  uint64_t poll_bytes;
+  uint64_t poll_sessions; /* times that polling at the interval began */
+  int64_t polling_ms;     /* in all */
   uint64_t failures;
   uint64_t untold;      /* states and errors dropped because too many were waiting for the host */
   uint64_t pauses;      /* times the socket was paused: back-pressure or budget */

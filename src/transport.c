@@ -314,21 +314,23 @@ static void forget_fields(struct sync_exchange *exchange) {
   }
 }
 
-/* Without memory for the copy it is as if the head did not have it. */
-static void keep_field(struct sync_exchange *exchange, sync_span line) {
+/* false: no memory for the copy. A redirect without its target would be taken for one that leads nowhere, for good. */
+static bool keep_field(struct sync_exchange *exchange, sync_span line) {
   for (size_t i = 0; i < KEPT_COUNT; i++) {
     sync_span name = kept_names[i];
     if (line.length < name.length || strncasecmp(line.bytes, name.bytes, name.length) != 0) continue;
     sync_span value = trimmed((sync_span){line.bytes + name.length, line.length - name.length});
     sync_alloc_free(exchange->transport->alloc, exchange->kept[i]);
     exchange->kept[i] = value.length > 0 ? sync_alloc_text(exchange->transport->alloc, value) : NULL;
+    if (value.length > 0 && !exchange->kept[i]) return false;
   }
+  return true;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct sync_exchange *exchange = arg;
   size_t length = size * count;
-  if (!exchange->answered) keep_field(exchange, (sync_span){line, length});
+  if (!exchange->answered && !keep_field(exchange, (sync_span){line, length})) return 0;
   bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
   if (!blank || exchange->answered) return length;
   take_head(exchange);

@@ -1,0 +1,64 @@
+/* bookkeeping.c - what events do to the order book, and what the book knows of them in return. */
+#include <string.h>
+
+#include "client.h"
+
+bool sync_books_are_kept(const sync_client *client) {
+  return client->options.book_limit > 0 && client->options.decode == SYNC_DECODE_ORDER;
+}
+
+/* A name with JSON escapes in plain text; without memory, as it is written. */
+static sync_span plain(struct sync_buffer *room, sync_span text, bool escaped) {
+  if (!escaped || !sync_buffer_reserve(room, text.length)) return text;
+  sync_span out = {room->bytes + room->length, sync_json_unescape(text, room->bytes + room->length)};
+  room->length += out.length;
+  return out;
+}
+
+/* What came by polling while the stream was away had happened before; the stream then tells of it again, step by step.
+ * Such a step is known already if it leads nowhere new. */
+static bool is_overtaken(bool was_polled, enum sync_book_outcome outcome) {
+  return was_polled && (outcome == SYNC_BOOK_OLDER || outcome == SYNC_BOOK_SAME);
+}
+
+enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelope *envelope) {
+  struct sync_buffer *room = &client->poll.data;
+  struct sync_change change;
+  struct sync_book_effect effect;
+  sync_order known;
+  sync_buffer_clear(room);
+  size_t bytes = envelope->type.length + envelope->order_id.length + envelope->timestamp.length;
+  bool escaped = envelope->type_escaped || envelope->order_id_escaped || envelope->timestamp_escaped;
+  if (escaped && !sync_buffer_reserve(room, bytes)) return SYNC_BOOKS_NO_MEMORY; /* or the spans would move */
+  const struct sync_news news = {
+      .type = plain(room, envelope->type, envelope->type_escaped),
+      .order_id = plain(room, envelope->order_id, envelope->order_id_escaped),
+      .timestamp = plain(room, envelope->timestamp, envelope->timestamp_escaped),
+      .data = envelope->data,
+  };
+  sync_code code = sync_change_read(&client->changes, &news, &change);
+  if (code == SYNC_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
+  if (code != SYNC_OK) return SYNC_BOOKS_NOTHING;
+  bool was_polled =
+      client->polled && sync_book_get(&client->book, change.order_id, &known) && known.source != SYNC_SOURCE_STREAM;
+  change.as_of_ms = client->chunk_at_ms;
+  enum sync_book_outcome outcome = sync_book_apply(&client->book, &change, &effect);
+  if (outcome == SYNC_BOOK_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
+  if (is_overtaken(was_polled, outcome)) return SYNC_BOOKS_OVERTAKEN;
+  if (effect.changed & SYNC_BOOK_STAGE) envelope->previous_stage = effect.previous_stage;
+  return SYNC_BOOKS_ENTERED;
+}
+
+/* ---- what hosts see ---------------------------------------------------------------------------------------------- */
+
+bool sync_client_order(const sync_client *client, sync_span order_id, sync_order *order) {
+  return sync_book_get(&client->book, order_id, order);
+}
+
+size_t sync_client_order_count(const sync_client *client) {
+  return sync_book_count(&client->book);
+}
+
+bool sync_client_each_order(const sync_client *client, sync_order_place *place, sync_order *order) {
+  return sync_book_each(&client->book, place, order);
+}

@@ -1,0 +1,279 @@
+/* poll.c - asking for snapshots. What they say is taken in by snapshots.c. */
+#include <string.h>
+
+#include "client.h"
+#include "error.h"
+#include "url.h"
+#include "verdict.h"
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static const struct sync_exchange_handlers handlers;
+
+bool sync_poll_is_possible(const sync_client *client) {
+  return client->poll.url || client->options.poll_by_host;
+}
+
+static void ask_host(sync_client *client) {
+  if (client->poll.at_host) return; /* what it gives then will do */
+  if (sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_FETCH})) {
+    client->poll.at_host = true;
+    sync_client_mark_ready(client);
+    return;
+  }
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for a snapshot");
+  sync_poll_fail(client, &failure, 0);
+}
+
+static void send_request(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  sync_buffer_clear(&poll->body);
+  if (!poll->stream) poll->stream = sync_stream_new(client, &handlers);
+  if (poll->stream && sync_stream_begin(poll->stream, SYNC_STREAM_POLL) == SYNC_OK) return;
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to poll");
+  sync_poll_fail(client, &failure, 0);
+}
+
+static void begin(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  poll->mark = sync_book_mark(&client->book);
+  poll->asked_at_ms = sync_loop_wall_ms(client->loop);
+  client->counters.totals.polls++;
+  if (!poll->url)
+    ask_host(client);
+  else if (client->options.ask_headers && poll->with_client_headers)
+    sync_client_ask(client, SYNC_ASK_POLL);
+  else
+    send_request(client);
+}
+
+void sync_poll_answered(sync_client *client) {
+  if (client->poll.poller.phase == SYNC_POLLER_BUSY) send_request(client);
+}
+
+/* ---- the end of it ----------------------------------------------------------------------------------------------- */
+
+void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms) {
+  struct sync_poll *poll = &client->poll;
+  bool was_broken = sync_poller_is_broken(&poll->poller);
+  sync_failure told = *failure;
+  sync_poller_failed(&poll->poller, sync_loop_now_ms(client->loop), retry_after_ms);
+  client->counters.totals.poll_failures++;
+  told.attempt = poll->poller.failures;
+  told.next_retry_at_ms = sync_client_wall_time_ms(client, sync_poller_deadline_ms(&poll->poller));
+  sync_client_tell_failure(client, &told);
+  if (!was_broken && sync_poller_is_broken(&poll->poller)) {
+    sync_failure_set(&told, SYNC_CIRCUIT_OPEN, "%d polls in a row failed: asking less often", poll->poller.failures);
+    sync_client_tell_failure(client, &told);
+  }
+  sync_client_set_timer(client);
+}
+
+static void time_out(sync_client *client) {
+  sync_failure failure;
+  if (client->poll.stream) sync_stream_abort(client->poll.stream);
+  client->poll.at_host = false;
+  sync_failure_set(&failure, SYNC_POLL_FAILED, "no snapshot within %lld ms",
+                   (long long)client->poll.poller.config.timeout_ms);
+  sync_poll_fail(client, &failure, 0);
+}
+
+void sync_poll_tick(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  if (poll->stage != SYNC_POLL_NOTHING) return; /* one at a time: the end of that sets the timer */
+  switch (sync_poller_tick(&poll->poller, sync_loop_now_ms(client->loop))) {
+  case SYNC_POLLER_NOTHING: break;
+  case SYNC_POLLER_POLL: begin(client); break;
+  case SYNC_POLLER_TIMEOUT: time_out(client); break;
+  }
+}
+
+int64_t sync_poll_deadline_ms(const sync_client *client) {
+  return client->poll.stage == SYNC_POLL_NOTHING ? sync_poller_deadline_ms(&client->poll.poller) : -1;
+}
+
+/* ---- the response ------------------------------------------------------------------------------------------------ */
+
+static void keep(sync_client *client, char **to, const char *text) {
+  sync_alloc_free(client->alloc, *to);
+  *to = text ? sync_alloc_text(client->alloc, (sync_span){text, strlen(text)}) : NULL;
+}
+
+static enum sync_body refuse(struct sync_stream *stream) {
+  stream->ending = true;
+  return SYNC_BODY_SHOW;
+}
+
+static enum sync_body on_response(void *arg, const struct sync_response *response) {
+  struct sync_stream *stream = arg;
+  sync_client *client = stream->client;
+  stream->retry_after_ms = response->retry_after_ms;
+  if (sync_redirect_status(response->status)) return sync_stream_follow(stream, response);
+  stream->unchanged = response->status == 304;
+  if (stream->unchanged) return SYNC_BODY_DROP;
+  if (response->status != 200) {
+    (void)sync_verdict(response->status, response->content_type, false, &stream->failure);
+    sync_failure_append(&stream->failure, " to a poll");
+    return refuse(stream);
+  }
+  keep(client, &client->poll.etag, response->etag);
+  keep(client, &client->poll.last_modified, response->last_modified);
+  return SYNC_BODY_TAKE;
+}
+
+static size_t on_bytes(void *arg, const char *bytes, size_t length) {
+  struct sync_stream *stream = arg;
+  sync_client *client = stream->client;
+  struct sync_buffer *body = &client->poll.body;
+  client->counters.totals.poll_bytes += length;
+  if (body->length + length > client->options.max_snapshot_bytes)
+    sync_failure_set(&stream->failure, SYNC_POLL_FAILED, "the snapshot is larger than max_snapshot_bytes (%zu)",
+                     client->options.max_snapshot_bytes);
+  else if (!sync_buffer_append(body, (sync_span){bytes, length}))
+    sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory for a snapshot");
+  else
+    return length;
+  stream->ending = true;
+  return SYNC_EXCHANGE_FAIL;
+}
+
+static bool has_room(void *arg) {
+  (void)arg;
+  return true;
+}
+
+/* Half a snapshot must not be taken for the next one's base. */
+static void forget_validators(sync_client *client) {
+  keep(client, &client->poll.etag, NULL);
+  keep(client, &client->poll.last_modified, NULL);
+}
+
+static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
+  struct sync_stream *stream = arg;
+  sync_client *client = stream->client;
+  if (stream->moving && sync_stream_send(stream) == SYNC_OK) return;
+  if (stream->unchanged) {
+    sync_snapshots_unchanged(client);
+    return;
+  }
+  if (code == SYNC_STREAM_ENDED && !stream->ending && !stream->moving) {
+    sync_snapshots_begin(client, sync_buffer_span(&client->poll.body));
+    return;
+  }
+  sync_failure failure = stream->failure;
+  if (!stream->ending) sync_failure_set(&failure, code == SYNC_STREAM_CUT ? SYNC_POLL_FAILED : code, "poll: %s", text);
+  if (excerpt.length > 0) sync_failure_append(&failure, ": %.*s", (int)excerpt.length, excerpt.bytes);
+  forget_validators(client);
+  sync_poll_fail(client, &failure, stream->retry_after_ms);
+}
+
+static const struct sync_exchange_handlers handlers = {on_response, on_bytes, has_room, on_done};
+
+/* ---- made and ended ---------------------------------------------------------------------------------------------- */
+
+static struct sync_poller_config poller_config(const sync_client *client) {
+  return (struct sync_poller_config){
+      .interval_ms = client->options.poll_interval_ms,
+      .timeout_ms = client->options.poll_timeout_ms,
+      .breaker_ms = client->options.stream_retry_interval_ms,
+      .random = sync_loop_random,
+      .random_arg = client->loop,
+  };
+}
+
+void sync_poll_init(sync_client *client) {
+  const struct sync_poller_config config = poller_config(client);
+  sync_poller_init(&client->poll.poller, &config);
+  sync_buffer_init(&client->poll.body, client->alloc);
+  sync_buffer_init(&client->poll.raw, client->alloc);
+  sync_buffer_init(&client->poll.data, client->alloc);
+}
+
+sync_code sync_poll_configure(sync_client *client, sync_failure *failure) {
+  const sync_options *options = &client->options;
+  struct sync_poll *poll = &client->poll;
+  sync_code code = SYNC_OK;
+  char *url = options->poll_url ? sync_url_resolve(client->alloc, client->urls[0], options->poll_url, &code) : NULL;
+  if (code != SYNC_OK) return sync_failure_set(failure, code, "polling.url: '%s' cannot be used", options->poll_url);
+  if (!url || !poll->url || strcmp(url, poll->url) != 0) forget_validators(client);
+  sync_alloc_free(client->alloc, poll->url);
+  poll->url = url;
+  poll->with_client_headers = url && sync_url_same_origin(client->urls[0], url);
+  poll->poller.config = poller_config(client);
+  return SYNC_OK;
+}
+
+void sync_poll_fini(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  sync_stream_free(poll->stream);
+  sync_snapshots_stop(client);
+  sync_buffer_fini(&poll->body);
+  sync_buffer_fini(&poll->raw);
+  sync_buffer_fini(&poll->data);
+  sync_alloc_free(client->alloc, poll->url);
+  sync_alloc_free(client->alloc, poll->etag);
+  sync_alloc_free(client->alloc, poll->last_modified);
+}
+
+/* ---- what is wanted ---------------------------------------------------------------------------------------------- */
+
+void sync_poll_regularly(sync_client *client, bool wanted) {
+  struct sync_poll *poll = &client->poll;
+  if (wanted == poll->poller.regular) return;
+  if (wanted) {
+    poll->source = SYNC_SOURCE_POLL;
+    sync_poller_start(&poll->poller, sync_loop_now_ms(client->loop));
+    client->counters.totals.poll_sessions++;
+    client->polling_since_ms = sync_loop_now_ms(client->loop);
+  } else {
+    sync_poller_stop(&poll->poller);
+    client->counters.totals.polling_ms += sync_loop_now_ms(client->loop) - client->polling_since_ms;
+  }
+}
+
+void sync_poll_once(sync_client *client, sync_source source) {
+  client->poll.source = source;
+  sync_poller_once(&client->poll.poller, sync_loop_now_ms(client->loop));
+}
+
+void sync_poll_stop(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  sync_poll_regularly(client, false);
+  if (poll->stream) sync_stream_abort(poll->stream);
+  poll->at_host = false;
+  sync_snapshots_stop(client);
+  sync_poller_reset(&poll->poller);
+}
+
+/* ---- the host's answers ------------------------------------------------------------------------------------------ */
+
+sync_code sync_client_snapshot(sync_client *client, sync_span json) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  if (!client->poll.at_host) return SYNC_OK; /* too late */
+  client->poll.at_host = false;
+  sync_buffer_clear(&client->poll.body);
+  if (json.length == 0) {
+    sync_snapshots_unchanged(client);
+  } else if (sync_buffer_append(&client->poll.body, json)) {
+    sync_snapshots_begin(client, sync_buffer_span(&client->poll.body));
+  } else {
+    sync_failure failure;
+    sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory for a snapshot");
+    sync_poll_fail(client, &failure, 0);
+  }
+  sync_loop_settle(client->loop);
+  return SYNC_OK;
+}
+
+sync_code sync_client_snapshot_failed(sync_client *client, const char *why) {
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  if (!client->poll.at_host) return SYNC_OK;
+  sync_failure failure;
+  client->poll.at_host = false;
+  sync_failure_set(&failure, SYNC_POLL_FAILED, "%s", why);
+  sync_poll_fail(client, &failure, 0);
+  sync_loop_settle(client->loop);
+  return SYNC_OK;
+}

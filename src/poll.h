@@ -1,0 +1,43 @@
+/*
+ * poll.h - polling: asking for a snapshot of the orders, by url or of the host, and taking it in bit by bit: what it
+ * changes in the order book is brought as events. When to ask is poller.h's.
+ */
+#ifndef SYNC_POLL_H
+#define SYNC_POLL_H
+
+#include "book.h"
+#include "poller.h"
+#include "snapshot.h"
+
+struct sync_stream;
+
+/* How far a snapshot has been taken in. */
+enum sync_poll_stage {
+  SYNC_POLL_NOTHING, /* none is */
+  SYNC_POLL_ORDERS,  /* the orders that it has */
+  SYNC_POLL_MISSING, /* the orders that it lacks */
+};
+
+struct sync_poll {
+  struct sync_poller poller;
+  char *url;                  /* NULL: the host is asked, or nobody */
+  struct sync_stream *stream; /* NULL: none has been made */
+  bool at_host;               /* the host has been asked and has not answered */
+  bool with_client_headers;   /* the url is of the stream's origin */
+  struct sync_buffer body;
+  char *etag; /* of the snapshot taken in last; NULL: none; and */
+  char *last_modified;
+  sync_source source; /* what the changes found count as */
+  bool loaded;        /* the book has had a snapshot: from now on, changes are news */
+  uint64_t mark;      /* of the book, when the snapshot was asked for; and the wall clock */
+  int64_t asked_at_ms;
+  enum sync_poll_stage stage;
+  struct sync_snapshot snapshot;
+  sync_order_place cursor;
+  uint64_t orders;
+  uint64_t changed;
+  struct sync_buffer raw; /* of the event being written */
+  struct sync_buffer data;
+};
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * snapshots.c - takes a snapshot in: what it says goes into the order book, and what that changes is brought as events,
+ * as if the server had sent them.
+ *
+ * Bit by bit, as long as the queue has room and the step has budget; sync_snapshots_go_on() is called again then. The
+ * first snapshot fills the book and is no news.
+ */
+#include <string.h>
+
+#include "client.h"
+#include "error.h"
+#include "wire.h"
+
+static sync_span span_of(const char *text) {
+  return (sync_span){text, strlen(text)};
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+struct part {
+  unsigned bit; /* of sync_book_effect.changed */
+  const char *type;
+  const char *previous;
+  const char *now;
+};
+
+static const struct part parts[] = {
+    {SYNC_BOOK_STAGE, "stage_change", "previousStage", "newStage"},
+    {SYNC_BOOK_PAYMENT, "payment_update", "previousPaymentStatus", "paymentStatus"},
+    {SYNC_BOOK_STATUS, "status_update", "previousOverallStatus", "overallStatus"},
+};
+
+/* An event of ours, through the same door as the server's. */
+static bool bring(sync_client *client, const char *type, sync_span order_id, sync_span data) {
+  struct sync_poll *poll = &client->poll;
+  sync_buffer_clear(&poll->raw);
+  if (!sync_wire_event(&poll->raw, &client->names, span_of(type), order_id, sync_loop_wall_ms(client->loop), data))
+    return false;
+  return sync_client_bring(client, poll->source, sync_buffer_span(&poll->raw));
+}
+
+static bool put(struct sync_buffer *out, const char *text) {
+  return sync_buffer_append(out, span_of(text));
+}
+
+static bool put_text_member(struct sync_buffer *out, const char *name, sync_span value) {
+  return value.length == 0 ||
+         (sync_wire_string(out, span_of(name)) && put(out, ":") && sync_wire_string(out, value) && put(out, ","));
+}
+
+/* {"previousStage":..,"newStage":..,"order":{..}} */
+static bool write_data(struct sync_buffer *out, const struct part *part, sync_span previous, sync_span now,
+                       sync_span order) {
+  sync_buffer_clear(out);
+  bool whole = put(out, "{");
+  if (part) whole = whole && put_text_member(out, part->previous, previous) && put_text_member(out, part->now, now);
+  return whole && put(out, "\"order\":") && sync_buffer_append(out, order) && put(out, "}");
+}
+
+static bool bring_order(sync_client *client, const char *type, const struct part *part, sync_span previous,
+                        sync_span now, const sync_order *order) {
+  return write_data(&client->poll.data, part, previous, now, order->json) &&
+         bring(client, type, order->id, sync_buffer_span(&client->poll.data));
+}
+
+static bool bring_parts(sync_client *client, const struct sync_book_effect *effect, const sync_order *order) {
+  const sync_span previous[] = {effect->previous_stage, effect->previous_payment, effect->previous_status};
+  const sync_span now[] = {order->stage, order->payment, order->status};
+  bool brought = true, told = false;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    if (!(effect->changed & parts[i].bit)) continue;
+    told = true;
+    brought = bring_order(client, parts[i].type, &parts[i], previous[i], now[i], order) && brought;
+  }
+  const sync_span none = {"", 0};
+  return told ? brought : bring_order(client, "order_updated", NULL, none, none, order);
+}
+
+static bool bring_news(sync_client *client, enum sync_book_outcome outcome, const struct sync_book_effect *effect,
+                       sync_span order_id) {
+  const sync_span none = {"", 0};
+  sync_order order;
+  if (outcome == SYNC_BOOK_DELETED) return bring(client, "order_deleted", order_id, span_of("{}"));
+  if (!sync_book_get(&client->book, order_id, &order)) return true;
+  if (outcome == SYNC_BOOK_NEW) return bring_order(client, "order_created", NULL, none, none, &order);
+  return bring_parts(client, effect, &order);
+}
+
+/* ---- taking in --------------------------------------------------------------------------------------------------- */
+
+static void tell_lost(sync_client *client, sync_span order_id) {
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory for a change of order '%.*s' that a poll found",
+                   (int)order_id.length, order_id.bytes);
+  sync_client_tell_failure(client, &failure);
+}
+
+static void apply(sync_client *client, struct sync_change *change) {
+  struct sync_poll *poll = &client->poll;
+  struct sync_book_effect effect;
+  change->as_of_ms = poll->asked_at_ms;
+  change->mark = poll->mark;
+  change->source = poll->source;
+  enum sync_book_outcome outcome = sync_book_apply(&client->book, change, &effect);
+  bool news = outcome == SYNC_BOOK_NEW || outcome == SYNC_BOOK_CHANGED || outcome == SYNC_BOOK_DELETED;
+  if (outcome == SYNC_BOOK_NO_MEMORY) tell_lost(client, change->order_id);
+  if (!news) return;
+  poll->changed++;
+  client->polled = true;
+  if (poll->loaded && !bring_news(client, outcome, &effect, change->order_id)) tell_lost(client, change->order_id);
+}
+
+static void finish(sync_client *client);
+
+/* One order; false: there are no more. */
+static bool take_order(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  struct sync_change change = {.whole = true};
+  switch (sync_snapshot_next(&poll->snapshot, &change)) {
+  case SYNC_OK:
+    poll->orders++;
+    apply(client, &change);
+    return true;
+  case SYNC_NO_MEMORY: tell_lost(client, (sync_span){"", 0}); return false;
+  default: return false;
+  }
+}
+
+/* One order that the snapshot lacks; its id is copied, for the book forgets it. */
+static bool take_missing(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  sync_order order;
+  if (!sync_book_each_missing(&client->book, poll->mark, &poll->cursor, &order)) return false;
+  sync_buffer_clear(&poll->data);
+  if (!sync_buffer_append(&poll->data, order.id)) return false;
+  struct sync_change change = {.deleted = true, .order_id = sync_buffer_span(&poll->data)};
+  apply(client, &change);
+  return true;
+}
+
+static bool may_go_on(sync_client *client) {
+  return !sync_queue_full(&client->queue) && !sync_loop_over_budget(client->loop);
+}
+
+bool sync_snapshots_can_go_on(const sync_client *client) {
+  return client->poll.stage != SYNC_POLL_NOTHING && client->queue.count <= client->queue.limit / 2;
+}
+
+void sync_snapshots_go_on(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client))
+    if (!take_order(client)) poll->stage = SYNC_POLL_MISSING;
+  bool partial = client->options.poll_is_partial || !poll->loaded;
+  while (poll->stage == SYNC_POLL_MISSING && may_go_on(client))
+    if (partial || !take_missing(client)) finish(client);
+}
+
+/* ---- begin and end ----------------------------------------------------------------------------------------------- */
+
+/* Every poll is told, and refreshes what listens for that. */
+static void tell_end(sync_client *client, bool unchanged) {
+  struct sync_poll *poll = &client->poll;
+  sync_poll_report *report = sync_alloc_zeroed(client->alloc, sizeof *report);
+  if (report) {
+    *report = (sync_poll_report){poll->source, unchanged, poll->orders, poll->changed};
+    sync_client_tell(client, (struct sync_entry){.kind = SYNC_ITEM_POLLED, .poll = report});
+  }
+  sync_buffer_clear(&poll->data);
+  if (put(&poll->data, "{}"))
+    (void)bring(client, "polling_data_refresh", (sync_span){"", 0}, sync_buffer_span(&poll->data));
+  sync_poller_succeeded(&poll->poller, sync_loop_now_ms(client->loop));
+  sync_client_set_timer(client);
+}
+
+static void finish(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  sync_failure failure;
+  if (poll->snapshot.bad > 0) {
+    sync_failure_set(&failure, SYNC_SNAPSHOT, "%llu elements of the snapshot are no order with an id",
+                     (unsigned long long)poll->snapshot.bad);
+    sync_client_tell_failure(client, &failure);
+  }
+  sync_snapshots_stop(client);
+  poll->loaded = true;
+  tell_end(client, false);
+}
+
+void sync_snapshots_stop(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  if (poll->stage != SYNC_POLL_NOTHING) {
+    sync_snapshot_fini(&poll->snapshot);
+    client->loop->snapshots--;
+  }
+  poll->stage = SYNC_POLL_NOTHING;
+  sync_buffer_fini(&poll->body);
+}
+
+void sync_snapshots_unchanged(sync_client *client) {
+  client->poll.orders = client->poll.changed = 0;
+  client->counters.totals.polls_unchanged++;
+  tell_end(client, true);
+}
+
+void sync_snapshots_begin(sync_client *client, sync_span text) {
+  struct sync_poll *poll = &client->poll;
+  size_t at_byte = 0;
+  if (!sync_snapshot_init(&poll->snapshot, client->alloc, &client->order_names, text, &at_byte)) {
+    sync_failure failure;
+    int shown = text.length < 200 ? (int)text.length : 200;
+    sync_failure_set(&failure, SYNC_SNAPSHOT, "the snapshot is no list of orders (byte %zu): %.*s", at_byte + 1, shown,
+                     text.bytes);
+    sync_poll_fail(client, &failure, 0);
+    return;
+  }
+  poll->orders = poll->changed = 0;
+  poll->cursor = (sync_order_place){.begun = false};
+  poll->stage = SYNC_POLL_ORDERS;
+  client->loop->snapshots++;
+  client->loop->arrivals++; /* a step that waits must come back to it */
+}
