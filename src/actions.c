@@ -95,7 +95,7 @@ void sync_client_tell_failure(sync_client *client, const sync_failure *failure) 
 }
 
 sync_span sync_client_resume_id(const sync_client *client) {
-  if (!client->starved) return sync_sse_last_id(&client->sse);
+  if (!client->starved && !client->behind) return sync_sse_last_id(&client->sse);
   if (client->latest) return sync_event_text(client->latest, SYNC_EVENT_ID);
   const char *first = client->options.last_event_id;
   return (sync_span){first, first ? strlen(first) : 0};
@@ -105,7 +105,7 @@ sync_span sync_client_resume_id(const sync_client *client) {
 static sync_code begin_reading(sync_client *client) {
   client->looking_again = false;
   if (sync_sse_restart(&client->sse, sync_client_resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
-  client->starved = false;
+  client->starved = client->behind = false;
   return SYNC_OK;
 }
 
@@ -151,7 +151,9 @@ static void carry_out_replace(sync_client *client) {
   client->counters.totals.renewals++;
   client->failure.code = SYNC_OK;
   client->overlaps_until_ms = sync_loop_now_ms(client->loop) + OVERLAP_MS;
-  if (begin_reading(client) != SYNC_OK) fail_request(client->stream, SYNC_NO_MEMORY);
+  if (begin_reading(client) == SYNC_OK) return;
+  sync_stream_abort(client->stream); /* it is open already, and would be read as the rest of the old one */
+  fail_request(client->stream, SYNC_NO_MEMORY);
 }
 
 /* A question that is lost would be waited for without end. */

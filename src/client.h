@@ -76,6 +76,7 @@ struct sync_client {
   sync_failure failure;       /* told last; none since the last connect: SYNC_OK */
   bool looking_again;         /* the watchdog's deadline has come: bytes that came before it are read first */
   bool starved;               /* the parser is ahead of `latest` */
+  bool behind;                /* the parser's last id is that of a duplicate */
   int64_t chunk_at_ms;        /* wall clock of the bytes being read */
   int64_t connected_at_ms;    /* wall clock */
   int64_t connected_since_ms; /* loop clock, while connected */
@@ -106,7 +107,7 @@ bool sync_stream_is_paused(const struct sync_stream *stream);
 /* Sends the next request of a chain of redirects. SYNC_OK, or SYNC_NO_MEMORY. */
 sync_code sync_stream_send(struct sync_stream *stream);
 
-/* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
+/* Where to resume: behind the last event that was kept, even if the parser has run ahead of it, or been sent back. */
 sync_span sync_client_resume_id(const sync_client *client);
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */

@@ -81,6 +81,7 @@ static bool keep_event(sync_client *client, const struct sync_sse_message *messa
   client->starved = !event || (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
   if (!client->starved) {
     client->seq++;
+    client->behind = false;
     move_cursor(client, event);
     count_event(client, sync_event_text(event, SYNC_EVENT_TYPE), event);
   }
@@ -107,9 +108,10 @@ static bool is_overlapping(const sync_client *client) {
   return sync_loop_now_ms(client->loop) < client->overlaps_until_ms;
 }
 
-/* 0: the message need not be known again. */
+/* 0: the message need not be known again. A heartbeat is the same each time, with the last id on it perhaps, and meant
+ * each time. */
 static uint64_t fingerprint_of(const sync_client *client, const struct sync_sse_message *message) {
-  if (client->recent.limit == 0) return 0;
+  if (client->recent.limit == 0 || sync_interest_must_name(message->type)) return 0;
   if (!message->has_id && !client->successor && !is_overlapping(client)) return 0;
   return sync_recent_fingerprint(message->id, message->type, message->data);
 }
@@ -130,6 +132,7 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
   uint64_t fingerprint = fingerprint_of(client, message);
   if (is_duplicate(client, message, fingerprint)) {
+    client->behind = true;
     client->counters.totals.duplicates++;
     return may_go_on(client);
   }

@@ -185,11 +185,19 @@ static sync_code check_texts(const sync_options *options, sync_failure *failure)
   return SYNC_OK;
 }
 
+/* A name, or an address: with colons it is IPv6, and then it has two of them or more. A port is no part of it. */
+static bool is_address(const char *text) {
+  size_t length = strlen(text);
+  if (*text == '[') return length > 2 && text[length - 1] == ']';
+  const char *colon = strchr(text, ':');
+  return length > 0 && (!colon || strchr(colon + 1, ':'));
+}
+
 /* "host=address", both there and in one piece. */
 static sync_code check_resolve(const sync_options *options, sync_failure *failure) {
   for (size_t i = 0; i < options->resolve_count; i++) {
     const char *entry = options->resolve[i], *equals = strchr(entry, '=');
-    bool whole = equals && equals != entry && equals[1];
+    bool whole = equals && equals != entry && is_address(equals + 1);
     for (const char *at = entry; *at; at++) whole = whole && (unsigned char)*at > ' ' && *at != 0x7f;
     if (!whole || memchr(entry, ':', (size_t)(equals - entry)))
       return sync_failure_set(failure, SYNC_OPTION, "resolve: expected a host without port and an address, got '%s'",

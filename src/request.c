@@ -51,10 +51,10 @@ static bool header_is(const sync_header *header, const char *name) {
 /* Any header of the user's may be a secret, so none goes to another origin. */
 static bool has_header(const struct sync_request *request, const char *name) {
   if (request->abroad) return false;
-  for (size_t i = 0; i < request->options->header_count; i++)
-    if (header_is(&request->options->headers[i], name)) return true;
   for (size_t i = 0; i < request->header_count; i++)
     if (header_is(&request->headers[i], name)) return true;
+  for (size_t i = 0; i < request->answer_count; i++)
+    if (header_is(&request->answer[i], name)) return true;
   return false;
 }
 
@@ -90,14 +90,13 @@ static bool has_body(const struct sync_request *request) {
 
 static bool add_headers(const struct header_writer *writer) {
   const struct sync_request *request = writer->request;
-  const sync_options *options = request->options;
   bool made = add_default(writer, "Accept", span_of(request->poll ? "application/json" : "text/event-stream")) &&
               add_default(writer, "Cache-Control", span_of("no-cache"));
   if (made && request->etag) made = add_default(writer, "If-None-Match", span_of(request->etag));
   if (made && request->last_modified) made = add_default(writer, "If-Modified-Since", span_of(request->last_modified));
   if (made && !request->abroad)
-    made = add_all(writer, options->headers, options->header_count) &&
-           add_all(writer, request->headers, request->header_count);
+    made = add_all(writer, request->headers, request->header_count) &&
+           add_all(writer, request->answer, request->answer_count);
   if (made && has_body(request)) /* and no "Expect: 100-continue": it would cost a round trip */
     made = add_default(writer, "Content-Type", span_of("application/json")) &&
            curl_slist_append(*writer->list, "Expect:") != NULL;

@@ -43,8 +43,10 @@ sync_code sync_stream_send(struct sync_stream *stream) {
   const struct sync_request request = {
       .url = sync_stream_url(stream),
       .options = &client->options,
-      .headers = stream->answer,
-      .header_count = stream->answer_count,
+      .headers = client->options.headers,
+      .header_count = client->options.header_count,
+      .answer = stream->answer,
+      .answer_count = stream->answer_count,
       .last_event_id = sync_client_resume_id(client),
       .abroad = stream->redirect.abroad,
       .as_get = stream->redirect.as_get,

@@ -19,7 +19,8 @@ struct sync_transport {
   uv_loop_t *uv;
   CURLM *multi;
   uv_timer_t timer;
-  struct sync_exchange *paused; /* a list */
+  struct sync_exchange *paused;   /* a list */
+  struct sync_exchange *resuming; /* those of it whose turn has not come yet */
 };
 
 /* A socket of curl's, watched by uv; ends with the handle's close. */
@@ -80,11 +81,11 @@ static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) 
   case CURLE_COULDNT_CONNECT: return SYNC_REFUSED;
   case CURLE_OPERATION_TIMEDOUT: return SYNC_CONNECT_TIMEOUT;
   case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CIPHER:
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_SSL_CRL_BADFILE: return SYNC_TLS_FILE;
   case CURLE_SSL_CONNECT_ERROR:
   case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_CIPHER:
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_USE_SSL_FAILED:
   case CURLE_SSL_ISSUER_ERROR:
@@ -97,10 +98,14 @@ static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) 
   }
 }
 
-static void unlink_paused(struct sync_exchange *exchange) {
-  struct sync_exchange **link = &exchange->transport->paused;
+static void unlink_from(struct sync_exchange **link, const struct sync_exchange *exchange) {
   while (*link && *link != exchange) link = &(*link)->next_paused;
   if (*link) *link = exchange->next_paused;
+}
+
+static void unlink_paused(struct sync_exchange *exchange) {
+  unlink_from(&exchange->transport->paused, exchange);
+  unlink_from(&exchange->transport->resuming, exchange);
   exchange->paused = false;
 }
 
@@ -266,19 +271,18 @@ static void go_on(struct sync_exchange *exchange) {
   if (result != CURLE_OK) finish(exchange, result);
 }
 
-/* Resuming hands over what curl kept, and that may pause the exchange again; ending one lets the client start anew. So
- * the list is taken first. */
+/* Resuming hands over what curl kept, and that may pause the exchange again; ending one lets the client start anew, or
+ * give up another one that waits. So the list is taken first, and those left on it are still known. */
 void sync_transport_resume(struct sync_transport *transport) {
-  struct sync_exchange *exchange = transport->paused;
+  transport->resuming = transport->paused;
   transport->paused = NULL;
-  while (exchange) {
-    struct sync_exchange *next = exchange->next_paused;
+  for (struct sync_exchange *exchange; (exchange = transport->resuming);) {
+    transport->resuming = exchange->next_paused;
     exchange->paused = false;
     if (can_go_on(exchange))
       go_on(exchange);
     else
       hold(exchange);
-    exchange = next;
   }
 }
 
@@ -314,21 +318,23 @@ static void forget_fields(struct sync_exchange *exchange) {
   }
 }
 
-/* Without memory for the copy it is as if the head did not have it. */
-static void keep_field(struct sync_exchange *exchange, sync_span line) {
+/* false: no memory for the copy. A redirect without its target would be taken for one that leads nowhere, for good. */
+static bool keep_field(struct sync_exchange *exchange, sync_span line) {
   for (size_t i = 0; i < KEPT_COUNT; i++) {
     sync_span name = kept_names[i];
     if (line.length < name.length || strncasecmp(line.bytes, name.bytes, name.length) != 0) continue;
     sync_span value = trimmed((sync_span){line.bytes + name.length, line.length - name.length});
     sync_alloc_free(exchange->transport->alloc, exchange->kept[i]);
     exchange->kept[i] = value.length > 0 ? sync_alloc_text(exchange->transport->alloc, value) : NULL;
+    if (value.length > 0 && !exchange->kept[i]) return false;
   }
+  return true;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *arg) {
   struct sync_exchange *exchange = arg;
   size_t length = size * count;
-  if (!exchange->answered) keep_field(exchange, (sync_span){line, length});
+  if (!exchange->answered && !keep_field(exchange, (sync_span){line, length})) return 0;
   bool blank = length <= 2 && (length == 0 || line[0] == '\r' || line[0] == '\n');
   if (!blank || exchange->answered) return length;
   take_head(exchange);

@@ -50,8 +50,10 @@ struct sync_exchange_handlers {
 struct sync_request {
   const char *url;
   const sync_options *options;
-  const sync_header *headers; /* on top of options->headers */
+  const sync_header *headers;
   size_t header_count;
+  const sync_header *answer; /* on top of them: of this connect only */
+  size_t answer_count;
   sync_span last_event_id;
   const char *etag; /* of what is known already; NULL: none; and */
   const char *last_modified;
