@@ -137,6 +137,7 @@ static void fail_renewal(sync_client *client, const sync_failure *failure, int64
 
 static void carry_out_renew(sync_client *client, int url) {
   sync_failure failure;
+  client->renewal++;
   client->successor = sync_stream_new(client);
   if (client->successor && sync_stream_begin(client->successor, url) == SYNC_OK) return;
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to renew the stream");

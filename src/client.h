@@ -57,6 +57,7 @@ struct sync_client {
   struct sync_stream *successor; /* NULL: the stream is not being renewed */
   struct sync_sse sse;           /* of the stream */
   struct sync_recent recent;
+  uint64_t renewal;          /* number of the last one: copies that earlier ones waited for are not any more */
   int64_t overlaps_until_ms; /* what the stream before this one brought may come again */
   uv_timer_t timer;
   int64_t armed_ms; /* the deadline that the timer is set to; -1: none */

@@ -113,7 +113,8 @@ static bool is_overlapping(const sync_client *client) {
 static uint64_t fingerprint_of(const sync_client *client, const struct sync_sse_message *message) {
   if (client->recent.limit == 0 || sync_interest_must_name(message->type)) return 0;
   if (!message->has_id && !client->successor && !is_overlapping(client)) return 0;
-  return sync_recent_fingerprint(message->id, message->type, message->data);
+  uint64_t fingerprint = sync_recent_fingerprint(message->id, message->type, message->data);
+  return message->has_id ? fingerprint : fingerprint ^ client->renewal << 1; /* odd, so never 0 */
 }
 
 static bool is_duplicate(sync_client *client, const struct sync_sse_message *message, uint64_t fingerprint) {

@@ -72,7 +72,7 @@ static bool proxy_refused(CURL *easy) {
 static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) {
   if (result != CURLE_OK && !exchange->answered && proxy_refused(exchange->easy)) return SYNC_PROXY;
   switch (result) {
-  case CURLE_OK: return SYNC_STREAM_ENDED;
+  case CURLE_OK: return exchange->answered ? SYNC_STREAM_ENDED : SYNC_NETWORK;
   case CURLE_OUT_OF_MEMORY: return SYNC_NO_MEMORY;
   case CURLE_URL_MALFORMAT: return SYNC_URL;
   case CURLE_COULDNT_RESOLVE_HOST: return SYNC_DNS;
@@ -119,6 +119,7 @@ void sync_exchange_abort(struct sync_exchange *exchange) {
 static void finish(struct sync_exchange *exchange, CURLcode result) {
   sync_exchange_abort(exchange);
   const char *text = exchange->error[0] ? exchange->error : curl_easy_strerror(result);
+  if (result == CURLE_OK && !exchange->answered) text = "the server closed the connection before it had answered";
   sync_span excerpt = {exchange->excerpt, exchange->excerpt_length};
   exchange->handlers.done(exchange->arg, code_of(exchange, result), text, excerpt);
 }
