@@ -16,6 +16,7 @@ struct sync_event {
   uint64_t seq;
   int64_t received_at_ms;
   bool whole; /* timestamp and data are known */
+  sync_source source;
   struct text texts[SYNC_EVENT_RAW + 1];
 };
 
@@ -182,13 +183,15 @@ static void put_text(struct writer *writer, sync_event_field field, sync_span te
 
 sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse_message *message,
                            const struct sync_envelope *envelope, uint64_t seq, int64_t received_at_ms) {
-  size_t bytes = sizeof(sync_event) + message->data.length + message->id.length + envelope->type.length;
+  size_t bytes = sizeof(sync_event) + message->data.length + message->id.length + envelope->type.length +
+                 envelope->previous_stage.length;
   if (envelope->order_id_escaped) bytes += envelope->order_id.length;
   if (envelope->timestamp_escaped) bytes += envelope->timestamp.length;
   struct sync_segment *home;
   sync_event *event = sync_segments_take(segments, bytes, &home);
   if (!event) return NULL;
-  *event = (sync_event){.home = home, .seq = seq, .received_at_ms = received_at_ms, .whole = envelope->whole};
+  *event = (sync_event){
+      .home = home, .seq = seq, .received_at_ms = received_at_ms, .whole = envelope->whole, .source = envelope->source};
   struct writer writer = {event, (char *)(event + 1), {NULL, 0}};
   put_text(&writer, SYNC_EVENT_RAW, message->data, false);
   writer.raw = message->data;
@@ -196,6 +199,7 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
   put_text(&writer, SYNC_EVENT_TYPE, envelope->type, envelope->type_escaped);
   put_text(&writer, SYNC_EVENT_ORDER_ID, envelope->order_id, envelope->order_id_escaped);
   put_text(&writer, SYNC_EVENT_TIMESTAMP, envelope->timestamp, envelope->timestamp_escaped);
+  put_text(&writer, SYNC_EVENT_PREVIOUS_STAGE, envelope->previous_stage, false);
   put_text(&writer, SYNC_EVENT_DATA, envelope->data, false);
   return event;
 }
@@ -225,6 +229,10 @@ uint64_t sync_event_seq(const sync_event *event) {
 
 int64_t sync_event_received_at_ms(const sync_event *event) {
   return event->received_at_ms;
+}
+
+sync_source sync_event_source(const sync_event *event) {
+  return event->source;
 }
 
 const void *sync_event_home(const sync_event *event) {

@@ -37,8 +37,10 @@ struct sync_envelope {
   bool type_escaped; /* has JSON escapes, as the other two */
   bool order_id_escaped;
   bool timestamp_escaped;
-  bool whole;     /* opened to its end */
-  sync_json json; /* where the walk stands */
+  bool whole;               /* opened to its end */
+  sync_source source;       /* the caller's to set, as is */
+  sync_span previous_stage; /* what the book says, in plain text; empty: nothing */
+  sync_json json;           /* where the walk stands */
 };
 
 /* Opens the message as far as its type and its order id, as `decode` says. false: up to there it should be JSON and is

@@ -68,8 +68,8 @@ static int push_seq(lua_State *L, const sync_event *event, sync_decode decode) {
 }
 
 static int push_source(lua_State *L, const sync_event *event, sync_decode decode) {
-  (void)event, (void)decode;
-  lua_pushliteral(L, "stream");
+  (void)decode;
+  lua_pushstring(L, sync_source_name(sync_event_source(event)));
   return 1;
 }
 
@@ -106,7 +106,8 @@ static int push_stage(lua_State *L, const sync_event *event, sync_decode decode,
 }
 
 static int push_previous_stage(lua_State *L, const sync_event *event, sync_decode decode) {
-  return push_stage(L, event, decode, "previousStage", "previous_stage");
+  if (push_stage(L, event, decode, "previousStage", "previous_stage")) return 1;
+  return push_text(L, sync_event_text(event, SYNC_EVENT_PREVIOUS_STAGE));
 }
 
 static int push_new_stage(lua_State *L, const sync_event *event, sync_decode decode) {

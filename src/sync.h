@@ -338,8 +338,9 @@ typedef enum sync_event_field {
   SYNC_EVENT_ORDER_ID, /* empty: none */
   SYNC_EVENT_ID,       /* last event ID at dispatch; empty: none */
   SYNC_EVENT_TIMESTAMP,
-  SYNC_EVENT_DATA, /* JSON text of the wire's data field, or of the whole when it has none */
-  SYNC_EVENT_RAW,  /* the message as it came */
+  SYNC_EVENT_PREVIOUS_STAGE, /* what the order book knew when it arrived; empty: nothing, or not of a stage change */
+  SYNC_EVENT_DATA,           /* JSON text of the wire's data field, or of the whole when it has none */
+  SYNC_EVENT_RAW,            /* the message as it came */
 } sync_event_field;
 
 /* A text of the event, valid as long as the event. */
@@ -350,6 +351,9 @@ uint64_t sync_event_seq(const sync_event *event);
 
 /* When it arrived, ms since the epoch. */
 int64_t sync_event_received_at_ms(const sync_event *event);
+
+/* What brought it. */
+sync_source sync_event_source(const sync_event *event);
 
 /* Events with the same home live and die together: one that is retained keeps the others' memory as well. */
 const void *sync_event_home(const sync_event *event);

@@ -1,0 +1,138 @@
+/*
+ * book.h - the order book: the latest known state of each order, made of events and snapshots.
+ *
+ * An event vouches for the members that it names, a snapshot for the whole order. So the book keeps, of each order, how
+ * new it is as a whole and which members events have changed since; a snapshot that is newer than the one before, but
+ * not newer than those events, renews the others and leaves these alone. What is older than the whole changes nothing.
+ *
+ * A deleted order leaves a tombstone, lest an older snapshot brings it back. Both orders and tombstones are bounded:
+ * beyond it tombstones go first, then orders in a final state, then the others, each the least recently changed first.
+ *
+ * The book owns copies of all that it holds; it is told the time and never asks for it.
+ */
+#ifndef SYNC_BOOK_H
+#define SYNC_BOOK_H
+
+#include "change.h"
+#include "map.h"
+#include "merge.h"
+
+/* Defaults of the bound. A hundred thousand orders of 300 bytes of JSON take less than 64 MB in all. */
+#define SYNC_BOOK_ORDERS UINT32_C(100000)
+#define SYNC_BOOK_BYTES  (UINT64_C(256) << 20)
+
+/* One order is not allowed more JSON than this: events that add members could make it grow without end. */
+#define SYNC_BOOK_ORDER_BYTES_MAX (UINT32_C(4) << 20)
+
+struct sync_record;
+
+struct sync_book_link {
+  struct sync_book_link *previous; /* changed more recently */
+  struct sync_book_link *next;
+};
+
+/* In the order in which they go when there are too many. */
+enum sync_book_class { SYNC_BOOK_TOMBSTONES, SYNC_BOOK_FINAL, SYNC_BOOK_OPEN, SYNC_BOOK_CLASSES };
+
+struct sync_book {
+  const sync_allocator *alloc;
+  const struct sync_order_names *names;
+  struct sync_map by_id;                          /* values: struct sync_record */
+  struct sync_book_link lists[SYNC_BOOK_CLASSES]; /* rings, each headed by its link here */
+  size_t tombstones;
+  size_t bytes; /* of records and their ids; the table of ids comes on top */
+  size_t limit;
+  size_t limit_bytes;
+  uint64_t clock;           /* counts changes that were offered */
+  uint64_t older;           /* of them, those that came too late */
+  uint64_t refused;         /* and those that could not be read, or that a full book did not take in */
+  uint64_t evicted;         /* orders that went because there were too many */
+  struct sync_object known; /* the order that a change is about, as it is */
+  struct sync_object patch;
+  struct sync_buffer text;   /* ... as it becomes */
+  struct sync_buffer before; /* texts of the last effect */
+};
+
+/* An empty book of up to `limit` orders and tombstones, of `limit_bytes` in all (the one changed last is always kept).
+ * `names` must outlive it, and it must not be moved. */
+void sync_book_init(struct sync_book *book, const sync_allocator *alloc, const struct sync_order_names *names,
+                    size_t limit, size_t limit_bytes);
+void sync_book_fini(struct sync_book *book);
+
+/* Another bound; what is too much goes. */
+void sync_book_set_limits(struct sync_book *book, size_t limit, size_t limit_bytes);
+
+enum sync_book_outcome {
+  SYNC_BOOK_NEW,       /* the order was not listed, and is */
+  SYNC_BOOK_CHANGED,   /* it has another value */
+  SYNC_BOOK_SAME,      /* what the book says was confirmed */
+  SYNC_BOOK_OLDER,     /* the book knows better */
+  SYNC_BOOK_DELETED,   /* it was listed, and is not any more */
+  SYNC_BOOK_FULL,      /* of a snapshot with more orders than the book may hold: not taken in, as below */
+  SYNC_BOOK_REFUSED,   /* no id, no JSON object, or too large */
+  SYNC_BOOK_NO_MEMORY, /* and the book is as it was */
+};
+
+/* What has another value now, in sync_book_effect.changed. */
+enum sync_book_part {
+  SYNC_BOOK_STAGE = 1,
+  SYNC_BOOK_PAYMENT = 2,
+  SYNC_BOOK_STATUS = 4,
+  SYNC_BOOK_STAMP = 8, /* the time or the number that comes with each change */
+  SYNC_BOOK_OTHER = 16,
+};
+
+/* What an order was before, in plain text; empty: not known. Valid until the next apply. */
+struct sync_book_effect {
+  unsigned changed;
+  sync_span previous_stage; /* if the book knew none, what the change says of it */
+  sync_span previous_payment;
+  sync_span previous_status;
+};
+
+/* Takes a change in. A change whose age cannot be told applies, and so does an event as new as what is known: the
+ * stream is in order. A snapshot as new as what is known applies if nothing was heard of the order since it was asked
+ * for.
+ *
+ * A snapshot does not push out orders that it mentions itself: then a book that is too small for it would take in and
+ * lose the same orders at every poll. */
+enum sync_book_outcome sync_book_apply(struct sync_book *book, const struct sync_change *change,
+                                       struct sync_book_effect *effect);
+
+/* An order; its spans are valid until the next apply. */
+struct sync_order {
+  sync_span id;
+  sync_span json; /* has the id, too */
+  sync_span stage;
+  sync_span payment;
+  sync_span status;
+  int64_t updated_ms; /* by the server's clock; 0: unknown */
+  int64_t as_of_ms;   /* when it was last changed or confirmed */
+  sync_source source; /* of the last change */
+};
+
+/* How many orders are listed. */
+size_t sync_book_count(const struct sync_book *book);
+
+/* The order called `id`; false: it is not listed. */
+bool sync_book_get(const struct sync_book *book, sync_span id, struct sync_order *order);
+
+/* A walk's place. {0} is its beginning. */
+struct sync_book_cursor {
+  bool begun;
+  const struct sync_book_link *next[SYNC_BOOK_CLASSES];
+};
+
+/* The next order, the most recently changed first; false: that was all. During a walk the order that was given last may
+ * be deleted; any other change ends the walk. */
+bool sync_book_each(const struct sync_book *book, struct sync_book_cursor *cursor, struct sync_order *order);
+
+/* The present moment, to be kept when a snapshot is asked for. */
+uint64_t sync_book_mark(const struct sync_book *book);
+
+/* As sync_book_each(), those orders that no change has mentioned since `mark`: after a whole snapshot has been taken
+ * in, those that were gone when it was made. */
+bool sync_book_each_missing(const struct sync_book *book, uint64_t mark, struct sync_book_cursor *cursor,
+                            struct sync_order *order);
+
+#endif
