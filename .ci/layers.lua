@@ -4,11 +4,18 @@
 -- From the ground up. A name stands for NAME.c and NAME.h.
 local FLOORS = {
   { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map" } },
-  { name = "protocol", files = { "utf8", "sse", "json", "event", "backoff", "wire", "timestamp", "fingerprint", "object", "merge", "order" } },
-  { name = "state", files = { "queue", "history", "interest", "metrics", "recent", "stamp", "change", "snapshot", "record", "book" } },
+  { name = "protocol", files = {
+    "utf8", "sse", "json", "event", "backoff", "timestamp", "fingerprint", "object", "merge", "order",
+    "wire",
+  } },
+  { name = "state", files = {
+    "queue", "history", "interest", "metrics", "recent", "stamp", "change", "snapshot", "record", "book",
+  } },
   { name = "connection", files = { "connection", "renewal", "verdict", "poller" } },
-  { name = "engine", files = { "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake", "poll", "snapshots", "bookkeeping", "played",
-    "delivery" } },
+  { name = "engine", files = {
+    "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
+    "poll", "snapshots", "bookkeeping", "played", "delivery",
+  } },
   { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_client", "lua_sync" } },
 }
 

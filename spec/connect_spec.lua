@@ -68,7 +68,9 @@ describe("misuse", function()
     assert.equal("sync.connect: expected a url or a table of options, got a nil", misuse(nil))
     assert.equal("sync.connect: expected a url or a table of options, got 7", misuse(7))
     assert.matches("^url: required, for example \"http://", misuse {})
-    assert.equal("url: expected a string, got 7", misuse { url = 7 })
+    assert.equal("url: expected a string or a list of strings, got 7", misuse { url = 7 })
+    assert.matches("^url: expected a string or a list of strings, got ", misuse { url = {} })
+    assert.matches("^url: expected a string or a list of strings, got ", misuse { url = { URL, 7 } })
   end)
 
   it("names an unknown option and the nearest known one", function()
@@ -84,6 +86,7 @@ describe("misuse", function()
     assert.equal("tls.cafile: unknown option (did you mean 'ca_file'?)", misuse { url = URL, tls = { cafile = "x" } })
     assert.equal("tls.insecure_skip_verify: expected true or false, got \"yes\"",
       misuse { url = URL, tls = { insecure_skip_verify = "yes" } })
+    assert.equal("tls.min_version: expected a string, got 1.3", misuse { url = URL, tls = { min_version = 1.3 } })
     assert.equal("fields.orderid: unknown option (did you mean 'order_id'?)",
       misuse { url = URL, fields = { orderid = "nr" } })
   end)
@@ -96,7 +99,8 @@ describe("misuse", function()
       idle_timeout_ms = "never", connect_timeout_ms = 0.5, event_history_limit = "all", max_event_bytes = false,
       queue_limit = "10", headers = "X: y", token = 7, method = 1, body = {}, proxy = 1, unix_socket = true,
       http_version = 2, accept_encoding = true, decode = "xml", profile = "staging", log = "stdout", tls = true,
-      fields = "type",
+      fields = "type", strict = "yes", max_redirects = -1, duplicate_window = 0.5, no_proxy = { "host" },
+      resolve = { host = 1 },
     }
     for name, value in pairs(wrong) do
       assert.matches("^" .. name .. ": expected .+, got ", misuse { url = URL, [name] = value })
@@ -132,11 +136,24 @@ describe("a value that no type catches", function()
       reconnect_delay_ms = -1, max_reconnect_delay_ms = -1, stable_after_ms = -1, connect_timeout_ms = 0,
       heartbeat_interval_ms = 0, stream_retry_interval_ms = 0, idle_timeout_ms = -1, max_reconnect_attempts = 0,
       queue_limit = 0, event_history_limit = 2000000, max_event_bytes = 1, method = "GE T", http_version = "3",
+      max_redirects = 1000, duplicate_window = 2 ^ 40, no_proxy = "a\nb", resolve = { ["host:80"] = "127.0.0.1" },
     }
     for name, value in pairs(refused) do
       local code, message = refusal { [name] = value }
       assert.equal("OPTION", code, name)
       assert.matches(name, message, 1, true)
+    end
+  end)
+
+  it("is refused with OPTION in a nested option, named by its path", function()
+    local code, message = refusal { tls = { min_version = "1.1" } }
+    assert.equal("OPTION", code)
+    assert.matches('tls.min_version: expected "1.2" or "1.3", got "1.1"', message, 1, true)
+  end)
+
+  it("is refused with URL wherever in a list of urls it stands", function()
+    for _, urls in ipairs { { "ftp://first", URL }, { URL, "ftp://last" }, { URL, "" } } do
+      assert.equal("URL", (refusal { url = urls }))
     end
   end)
 

@@ -142,7 +142,7 @@ describe("close", function()
     local _, client = connected()
     assert.is_true(client:close())
     assert.is_true(client:close())
-    for _, name in ipairs { "connect", "disconnect", "reconnect" } do
+    for _, name in ipairs { "connect", "disconnect", "reconnect", "network_changed" } do
       local ok, message, code = client[name](client)
       assert.is_nil(ok)
       assert.matches("^CLOSED: ", message)

@@ -184,6 +184,32 @@ describe("max_reconnect_attempts", function()
 end)
 
 describe("the wait", function()
+  -- The waits that a client plans after streams that end, each the first of a session, in ms.
+  local function planned_waits(count, options)
+    local server = world.server()
+    for _ = 1, count do server:behave { { { stream = 0 } } } end
+    options = options or {}
+    options.url = server.url
+    local client = world.open(options)
+    local seen = world.watch(client)
+    local waits = {}
+    for number = 1, count do
+      local problem = world.await(function() return seen.errors[number] end)
+      waits[number] = problem.next_retry_at - wall_ms()
+      client:reconnect()
+    end
+    world.close()
+    return math.max((table.unpack or unpack)(waits))
+  end
+
+  it("is drawn below reconnect_delay_ms: a second, or what the caller says (R08, R19)", function()
+    local longest = planned_waits(40)
+    assert.is_true(longest > 300 and longest <= 1000, longest) -- all 40 below: once in 10^20 runs
+    longest = planned_waits(40, { reconnect_delay_ms = 20000 })
+    assert.is_true(longest > 6000 and longest <= 20000, longest)
+    assert.is_true(planned_waits(3, { reconnect_delay_ms = 0 }) <= 0)
+  end)
+
   it("is random below a cap that doubles: never more than max_reconnect_delay_ms", function()
     local _, seen = world.connect({ url = world.refusing_url() }, { reconnect_delay_ms = 1, max_reconnect_delay_ms = 4 })
     for count = 1, 4 do
@@ -192,17 +218,44 @@ describe("the wait", function()
     end
   end)
 
-  it("is at least what Retry-After says (in seconds), and shows in next_retry_at", function()
-    for _, status in ipairs { 503, 429 } do
-      local before = wall_ms()
-      local client, seen = meeting { status = status, headers = { ["Retry-After"] = "120" } }
-      local problem = world.await_error(seen, "HTTP_STATUS")
-      assert.is_true(problem.next_retry_at >= before + 120000)
-      assert.is_true(problem.next_retry_at <= wall_ms() + 240000)
-      assert.is_true(client:health().next_retry_at >= before + 120000)
-      assert.equal(status, problem.status)
-      world.close()
+  -- The wait that a client plans after an answer with this Retry-After, in ms: the least and the most that it can be.
+  local function planned_after(status, retry_after)
+    local before = wall_ms()
+    local client, seen = meeting { status = status, headers = { ["Retry-After"] = retry_after } }
+    local problem = world.await_error(seen, "HTTP_STATUS")
+    assert.equal(status, problem.status)
+    assert.is_true(math.abs(client:health().next_retry_at - problem.next_retry_at) <= 1)
+    local least, most = problem.next_retry_at - wall_ms(), problem.next_retry_at - before
+    world.close()
+    return least, most
+  end
+
+  it("is at least what Retry-After says, in seconds, spread beyond it, and shows in next_retry_at", function()
+    for _, status in ipairs { 503, 429, 408 } do
+      local least, most = planned_after(status, "120")
+      assert.is_true(most >= 120000)
+      assert.is_true(least <= 180000)
     end
+  end)
+
+  it("is at least what Retry-After says, as a date", function()
+    local second = uv.gettimeofday()
+    local least, most = planned_after(503, os.date("!%a, %d %b %Y %H:%M:%S GMT", second + 120))
+    assert.is_true(most >= 118000)
+    assert.is_true(least <= 180000)
+  end)
+
+  it("is no longer for a Retry-After that has passed, or that says nothing", function()
+    for _, retry_after in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "0", "-5", "soon", ("9"):rep(30) } do
+      local least = planned_after(503, retry_after)
+      assert.is_true(least <= 1, retry_after)
+    end
+  end)
+
+  it("is an hour at most where Retry-After is beyond all reason", function()
+    local least, most = planned_after(503, ("9"):rep(18))
+    assert.is_true(most >= 3600000)
+    assert.is_true(least <= 5400000)
   end)
 
   it("is at least what retry: says, from the end of its line on (R01, R02, R05, R12)", function()
@@ -248,23 +301,59 @@ describe("the wait", function()
   end)
 end)
 
-describe("silence", function()
-  it("longer than idle_timeout_ms is a dead stream: reported, and opened again (R15)", function()
-    local client, seen, server = meeting({ { stream = 0 }, { half_open = true } }, { idle_timeout_ms = 20 })
-    world.await(function() return server:request_count() >= 2 end)
-    assert.equal("IDLE_TIMEOUT", seen.codes[1])
-    assert.matches("idle_timeout_ms is 20", seen.errors[1].message)
-    world.await_state(client)
+describe("a stream that ends at once, over and over", function()
+  local function meeting_ends(count, ending, options)
+    local server = world.server()
+    for _ = 1, count do server:behave { { { stream = 0 }, ending } } end
+    local client, seen = world.connect(server, options)
+    return client, seen, server
+  end
+
+  it("is called by its name: a tight loop, with the number of connects and how the last one ended", function()
+    for text, ending in pairs { ["the server ended the stream"] = { finish = true }, [".+"] = { cut = true } } do
+      local client, seen, server = meeting_ends(5, ending)
+      world.await(function() return server:request_count() == 6 and client:health().is_connected end)
+      local end_code = ending.finish and "STREAM_ENDED" or "STREAM_CUT"
+      assert.same({ end_code, end_code, "TIGHT_LOOP", "TIGHT_LOOP", "TIGHT_LOOP" }, seen.codes)
+      for count = 3, 5 do
+        local problem = seen.errors[count]
+        assert.matches(("^tight loop: %d connects without an event; " .. text .. "$"):format(count), problem.message)
+        assert.equal("retry", problem.class)
+        assert.is_true(problem.retryable)
+        assert.is_number(problem.next_retry_at)
+      end
+      world.close()
+    end
   end)
 
-  it("is broken by any byte: a comment, a part of a line (R18)", function()
-    -- A byte a millisecond, for three times the timeout: only bytes that count keep the stream open.
-    local client, seen, server = meeting(
-      { { send = "data: {}\n\n" }, { drip_ms = 1, split = 1, send = ":" .. ("x"):rep(300) .. "\n\n" }, { finish = true } },
-      { idle_timeout_ms = 150 })
-    world.await(function() return #seen.codes > 0 end)
-    assert.same({ "STREAM_ENDED" }, seen.codes)
-    assert.equal(1, client:metrics().comments)
-    assert.equal(2, server:request_count() + (client:health().is_connected and 0 or 1))
+  it("backs off: that it opened does not start the backoff afresh", function()
+    local _, seen = meeting_ends(9, { finish = true }, { reconnect_delay_ms = 1, max_reconnect_delay_ms = 3600000 })
+    local longest = 0
+    for count = 1, 9 do
+      local problem = world.await(function() return seen.errors[count] end)
+      local ceiling = 2 ^ (count - 1)
+      local planned = problem.next_retry_at - wall_ms()
+      assert.is_true(planned <= ceiling, count)
+      longest = math.max(longest, planned)
+    end
+    assert.is_true(longest > 1) -- none of the 9 longer: once in some 10^8 runs
+  end)
+
+  it("is no tight loop when it brought an event each time", function()
+    local server = world.server()
+    for number = 1, 5 do server:behave { { { send = ("data: %d\n\n"):format(number) } } } end
+    local client, seen = world.connect(server)
+    world.await(function() return server:request_count() == 6 and client:health().is_connected end)
+    assert.same({ "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED" }, seen.codes)
+  end)
+
+  it("is no tight loop any more once a stream brought one", function()
+    local server = world.server()
+    local barren, fertile = { { stream = 0 } }, { { send = "data: 1\n\n" } }
+    server:behave { barren, barren, barren, fertile, barren, barren, barren }
+    local client, seen = world.connect(server)
+    world.await(function() return server:request_count() == 8 and client:health().is_connected end)
+    local ended, tight = "STREAM_ENDED", "TIGHT_LOOP"
+    assert.same({ ended, ended, tight, ended, ended, ended, tight }, seen.codes)
   end)
 end)

@@ -218,7 +218,7 @@ describe("token", function()
 end)
 
 describe("the url's user and password", function()
-  it("are sent as Basic credentials, and not in the request line (H19)", function()
+  it("are sent as Basic credentials with the first request, and not in the request line", function()
     local listener = world.listener(function(peer) peer:write(STREAM_HEAD) end)
     local client = world.connect({ url = ("http://till:s3cret@127.0.0.1:%d"):format(listener.port) })
     world.await_state(client)

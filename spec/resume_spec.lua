@@ -14,6 +14,13 @@ local function serving(bodies)
   end)
 end
 
+-- Has an event with the id 5 for every request, each time another one.
+local function saying_five()
+  return world.listener(function(peer)
+    peer:write(("%sid: 5\ndata: %d\n\n"):format(STREAM_HEAD, #peer.listener.heads))
+  end)
+end
+
 local function last_event_id(head)
   return head:lower():match("\r\nlast%-event%-id:") and head:match("\r\n[Ll]ast%-[Ee]vent%-[Ii][Dd]: ?([^\r]*)")
 end
@@ -73,7 +80,7 @@ describe("Last-Event-ID", function()
   end)
 
   it("is sent again by reconnect(), and by connect() after disconnect()", function()
-    local listener = world.listener(function(peer) peer:write(STREAM_HEAD .. "id: 5\ndata: {}\n\n") end)
+    local listener = saying_five()
     local client = world.connect(listener)
     local function await_events(count)
       world.await(function() return client:metrics().total_events == count end)
@@ -90,7 +97,7 @@ describe("Last-Event-ID", function()
   end)
 
   it("is forgotten with the url", function()
-    local listener = world.listener(function(peer) peer:write(STREAM_HEAD .. "id: 5\ndata: {}\n\n") end)
+    local listener = saying_five()
     local client = world.connect(listener)
     world.await(function() return client:metrics().total_events == 1 end)
     client:configure { order_id = "A" }
@@ -123,19 +130,11 @@ describe("parser state", function()
 end)
 
 describe("completeness", function()
-  local function in_order(numbers, count)
-    for index, number in ipairs(numbers) do
-      if number ~= index then error(("number %d came at place %d"):format(number, index)) end
-    end
-    assert.equal(count, #numbers)
-  end
-
   local function listening(server, options)
     options = options or {}
     options.max_reconnect_attempts = 1000
     local client, seen = world.connect(server, options)
-    local numbers = {}
-    client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
+    local numbers = world.collect_numbers(client)
     world.await_state(client)
     return numbers, client, seen
   end
@@ -155,7 +154,7 @@ describe("completeness", function()
     world.await(function() return #numbers >= 20 end)
     world.publish(server, 21, 60)
     world.await(function() return #server.scripts == 0 and #numbers >= 60 end)
-    in_order(numbers, 60)
+    world.assert_in_order(numbers, 60)
     assert.is_true(client:health().total_reconnects >= 9)
   end)
 
@@ -168,7 +167,7 @@ describe("completeness", function()
     server:drop("cut")
     world.publish(server, 1, 40)
     world.await(function() return #server.scripts == 0 and #numbers >= 40 end)
-    in_order(numbers, 40)
+    world.assert_in_order(numbers, 40)
   end)
 
   it("holds for a cut at any byte of an event", function()
@@ -185,7 +184,7 @@ describe("completeness", function()
       local numbers = {}
       client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
       world.await(function() return numbers[#numbers] == 3 end)
-      in_order(numbers, 3)
+      world.assert_in_order(numbers, 3)
       client:close()
     end
   end)
@@ -202,7 +201,7 @@ describe("completeness", function()
       assert(server:restart())
       world.await(function() return #numbers == round * 20 + 20 end)
     end
-    in_order(numbers, 100)
+    world.assert_in_order(numbers, 100)
     assert.equal(5, client:health().total_reconnects)
   end)
 
@@ -213,7 +212,7 @@ describe("completeness", function()
     server:drop("reset")
     world.publish(server, 1, 500)
     world.await(function() return #numbers >= 500 end)
-    in_order(numbers, 500)
+    world.assert_in_order(numbers, 500)
   end)
 
   it("holds for what reconnect() and configure() interrupt", function()
@@ -226,7 +225,7 @@ describe("completeness", function()
       world.publish(server, 40 + round * 11, 50 + round * 11)
     end
     world.await(function() return #numbers >= 160 end)
-    in_order(numbers, 160)
+    world.assert_in_order(numbers, 160)
   end)
 
   it("is reported by the server when it cannot be had: resync reaches a handler that asks for it", function()

@@ -37,7 +37,7 @@ local function secretive(server)
   }
 end
 
--- What a client with `options` has said by the time that each script has met one of its requests.
+-- What a client with `options` has said by the time that its requests have met each script and it has given up.
 local function hear(server, options, scripts)
   local said = {}
   options.log = function(...) said[#said + 1] = { ... } end
@@ -46,7 +46,7 @@ local function hear(server, options, scripts)
   client:on_state(function() said[#said + 1] = tostring(client) end)
   client:on_error(function(problem) said[#said + 1] = problem end)
   client:on_health(function(health) said[#said + 1] = health end)
-  world.await(function() return #server.scripts == 0 and client:health().state ~= "connecting" end)
+  world.await(function() return #server.scripts == 0 and client:health().state == "error" end)
   world.turn()
   said[#said + 1] = { tostring(client), client:health(), client:metrics() }
   client:close()
@@ -68,6 +68,30 @@ describe("a secret", function()
       local request = server.requests[requests + 1]
       assert.matches(name:find("password") and "Basic" or SECRET, said_by(request), 1, true) -- the server did get it
     end
+  end)
+
+  it("is never said to another origin, nor of it", function()
+    local server, other = world.server(), world.server()
+    for name, options in pairs(secretive(server)) do
+      other:behave { status = 404 }
+      local before = other:request_count()
+      local said = hear(server, options, { { { status = 303, headers = { Location = other.url .. "/api/v1/sync/events" } } } })
+      assert_silent(said, other.requests)
+      assert.equal(before + 1, other:request_count(), name)
+      assert.is_nil(said_by(other.requests):find("Basic", 1, true))
+    end
+  end)
+
+  it("is never said of a redirect that is not followed", function()
+    local server = world.server()
+    for _, location in ipairs {
+      "http://till:" .. SECRET .. "@127.0.0.1:99999/", "ftp://till:" .. SECRET .. "@127.0.0.1/?key=" .. SECRET,
+      "mailto:till:" .. SECRET .. "@kitchen.example",
+    } do
+      assert_silent(hear(server, {}, { { { status = 302, headers = { Location = location } } } }))
+    end
+    local target = server.url:gsub("//", "//till:" .. SECRET .. "@") .. "/?key=" .. SECRET
+    assert_silent(hear(server, { max_redirects = 0 }, { { { status = 302, headers = { Location = target } } } }))
   end)
 
   it("is never said by what sync.connect refuses", function()

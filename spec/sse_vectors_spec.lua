@@ -83,6 +83,16 @@ local function cut_by(bytes, size)
   return chunks
 end
 
+-- The same chunks with an empty one before, between and behind them.
+local function with_empty_chunks(chunks)
+  local more = { "" }
+  for _, chunk in ipairs(chunks) do
+    more[#more + 1] = chunk
+    more[#more + 1] = ""
+  end
+  return more
+end
+
 ---@param vector table
 ---@return string[][] splits each a list of chunks
 local function splits_of(vector)
@@ -148,6 +158,17 @@ describe("event stream vectors", function()
       end
     end)
   end
+
+  it("mean the same with empty chunks in between (P23)", function()
+    local questions = {}
+    for i, vector in ipairs(vectors) do
+      local splits = splits_of(vector)
+      questions[i] = question_of(vector, with_empty_chunks(splits[3] or splits[1])) -- byte by byte where it may be cut
+    end
+    local answers = replay(questions)
+    assert.are.equal(#vectors, #answers)
+    for i, vector in ipairs(vectors) do assert.are.same(expectation_of(vector), cjson.decode(answers[i]), vector.id) end
+  end)
 end)
 
 describe("sse-replay", function()

@@ -102,7 +102,7 @@ void sync_client_tell_failure(sync_client *client, const sync_failure *failure) 
 }
 
 sync_span sync_client_resume_id(const sync_client *client) {
-  if (!client->starved) return sync_sse_last_id(&client->sse);
+  if (!client->starved && !client->behind) return sync_sse_last_id(&client->sse);
   if (client->latest) return sync_event_text(client->latest, SYNC_EVENT_ID);
   const char *first = client->options.last_event_id;
   return (sync_span){first, first ? strlen(first) : 0};
@@ -112,7 +112,7 @@ sync_span sync_client_resume_id(const sync_client *client) {
 static sync_code begin_reading(sync_client *client) {
   client->looking_again = false;
   if (sync_sse_restart(&client->sse, sync_client_resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
-  client->starved = false;
+  client->starved = client->behind = false;
   return SYNC_OK;
 }
 
@@ -144,6 +144,7 @@ static void fail_renewal(sync_client *client, const sync_failure *failure, int64
 
 static void carry_out_renew(sync_client *client, int url) {
   sync_failure failure;
+  client->renewal++;
   client->successor = sync_stream_new(client, &sync_intake_handlers);
   if (client->successor && sync_stream_begin(client->successor, url) == SYNC_OK) return;
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to renew the stream");

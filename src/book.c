@@ -60,8 +60,12 @@ static void settle(const struct attempt *attempt, struct sync_record *record) {
     record->later = attempt->merge.kept;
     sync_stamp_raise(&record->whole, &attempt->stamp);
   }
-  if (record->as_of_ms < change->as_of_ms) record->as_of_ms = change->as_of_ms;
   record->mentioned = attempt->book->clock;
+}
+
+/* The order is so as of now. */
+static void confirm(const struct attempt *attempt, struct sync_record *record) {
+  if (record->as_of_ms < attempt->change->as_of_ms) record->as_of_ms = attempt->change->as_of_ms;
 }
 
 /* ---- merging ----------------------------------------------------------------------------------------------------- */
@@ -230,17 +234,12 @@ static enum sync_book_outcome replace(struct attempt *attempt) {
   content.text = sync_buffer_span(&book->text);
   if (finds_no_place(attempt, &content)) return SYNC_BOOK_FULL;
   if (attempt->listed && !tell_before(attempt)) return SYNC_BOOK_NO_MEMORY;
-  unsigned changed = changed_parts(book);
+  attempt->effect->changed = changed_parts(book);
   struct sync_record *record = sync_record_fill(book, attempt->record, attempt->change->order_id, &content);
   if (!record) return SYNC_BOOK_NO_MEMORY;
-  if (!attempt->record) record->last = sync_stamp_none;
-  if (!attempt->listed) {
-    record->whole = sync_stamp_none;
-    record->later = 0;
-  }
   settle(attempt, record);
+  confirm(attempt, record);
   record->source = (uint8_t)attempt->change->source;
-  attempt->effect->changed = changed;
   sync_record_file(book, record);
   sync_record_evict(book, record);
   return attempt->listed ? SYNC_BOOK_CHANGED : SYNC_BOOK_NEW;
@@ -258,6 +257,8 @@ static enum sync_book_outcome take(struct attempt *attempt) {
   if (!merge(attempt)) return SYNC_BOOK_NO_MEMORY;
   if (!attempt->listed || attempt->merge.differs) return replace(attempt);
   settle(attempt, attempt->record);
+  if (attempt->merge.disputed) return note_older(attempt);
+  confirm(attempt, attempt->record);
   return SYNC_BOOK_SAME;
 }
 
@@ -281,9 +282,12 @@ static enum sync_book_outcome bury(struct attempt *attempt) {
   attempt->stamp = (struct sync_stamp){SYNC_STAMP_NO_NUMBER, 0, attempt->change->at_ms};
   if (record && sync_stamp_age(&attempt->stamp, false, &record->last) == SYNC_AGE_OLDER) return note_older(attempt);
   if (attempt->listed && !tell_before(attempt)) return SYNC_BOOK_NO_MEMORY;
+  struct sync_stamp stamp = stamp_of_tombstone(attempt);
   record = sync_record_fill(book, record, attempt->change->order_id, &nothing);
   if (!record) return SYNC_BOOK_NO_MEMORY;
-  record->last = stamp_of_tombstone(attempt);
+  record->last = stamp;
+  record->whole = sync_stamp_none;
+  record->later = 0;
   record->mentioned = book->clock;
   sync_record_file(book, record);
   sync_record_evict(book, record);
@@ -301,6 +305,7 @@ enum sync_book_outcome sync_book_apply(struct sync_book *book, const struct sync
     attempt.listed = attempt.record && sync_record_listed(attempt.record);
     outcome = change->deleted ? bury(&attempt) : take(&attempt);
   }
+  if (outcome == SYNC_BOOK_NO_MEMORY) *effect = (struct sync_book_effect){.changed = 0};
   book->refused += outcome == SYNC_BOOK_REFUSED || outcome == SYNC_BOOK_FULL;
   return outcome;
 }

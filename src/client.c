@@ -265,6 +265,9 @@ sync_code sync_client_answer(sync_client *client, const sync_header *headers, si
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   for (size_t i = 0; i < count; i++)
     if (sync_header_check(&headers[i], failure) != SYNC_OK) return SYNC_HEADER;
+  const struct sync_connection *connection = &client->connection;
+  if (connection->phase != SYNC_PHASE_ASKING && connection->renewal.phase != SYNC_RENEWAL_ASKING)
+    return SYNC_OK; /* nobody waits for it any more, and no other connect may have it */
   sync_header *copy = sync_headers_copy(client->alloc, headers, count);
   if (count && !copy) return SYNC_NO_MEMORY;
   sync_alloc_free(client->alloc, client->answer);

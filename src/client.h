@@ -69,6 +69,7 @@ struct sync_client {
   struct sync_stream *successor; /* NULL: the stream is not being renewed */
   struct sync_sse sse;           /* of the stream */
   struct sync_recent recent;
+  uint64_t renewal;          /* number of the last one: copies that earlier ones waited for are not any more */
   int64_t overlaps_until_ms; /* what the stream before this one brought may come again */
   uv_timer_t timer;
   int64_t armed_ms; /* the deadline that the timer is set to; -1: none */
@@ -95,6 +96,7 @@ struct sync_client {
   sync_failure failure;       /* told last; none since the last connect: SYNC_OK */
   bool looking_again;         /* the watchdog's deadline has come: bytes that came before it are read first */
   bool starved;               /* the parser is ahead of `latest` */
+  bool behind;                /* the parser's last id is that of a duplicate */
   int64_t chunk_at_ms;        /* wall clock of the bytes being read */
   int64_t connected_at_ms;    /* wall clock */
   int64_t connected_since_ms; /* loop clock, while connected */
@@ -190,7 +192,7 @@ enum sync_books_verdict {
 /* Enters an event of the stream, opened to its end. */
 enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelope *envelope);
 
-/* Where to resume: behind the last event that was kept, when the parser has run ahead of it. */
+/* Where to resume: behind the last event that was kept, even if the parser has run ahead of it, or been sent back. */
 sync_span sync_client_resume_id(const sync_client *client);
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */

@@ -309,6 +309,7 @@ void sync_connection_keepalive(struct sync_connection *connection, int64_t now_m
     int64_t known = connection->learned_ms > 0 ? connection->learned_ms : connection->config.heartbeat_interval_ms;
     int64_t faded = known - known / 8;
     connection->learned_ms = period > faded ? period : faded;
+    connection->period_ms = period;
   }
   connection->keepalive_at_ms = now_ms;
   int64_t dead_at_ms = now_ms + sync_connection_idle_timeout_ms(connection);
@@ -360,7 +361,7 @@ static void tell_silence(const struct sync_connection *connection, int64_t silen
   if (connection->learned_ms > 0)
     sync_failure_set(failure, SYNC_IDLE_TIMEOUT,
                      "half-open connection: nothing was heard for %lld ms, after signs of life every %lld ms",
-                     (long long)silence_ms, (long long)connection->learned_ms);
+                     (long long)silence_ms, (long long)connection->period_ms);
   else
     sync_failure_set(failure, SYNC_IDLE_TIMEOUT,
                      "nothing was heard for %lld ms: a half-open connection, or a server without heartbeats",

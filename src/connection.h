@@ -102,6 +102,7 @@ struct sync_connection {
   int64_t opened_at_ms;
   int64_t heard_at_ms;     /* last byte */
   int64_t keepalive_at_ms; /* last heartbeat or comment of this stream; 0: none */
+  int64_t period_ms;       /* between the last two of them */
   int64_t learned_ms;      /* the longest of its periods seen lately; 0: not known */
   int64_t deadline_ms;     /* of the phase; -1: none */
   struct sync_renewal renewal;

@@ -81,7 +81,10 @@ static bool keep_event(sync_client *client, const struct sync_sse_message *messa
   client->starved = !event || (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
   if (!client->starved) {
     client->seq++;
-    if (envelope->source == SYNC_SOURCE_STREAM) move_cursor(client, event);
+    if (envelope->source == SYNC_SOURCE_STREAM) {
+      client->behind = false;
+      move_cursor(client, event);
+    }
     count_event(client, sync_event_text(event, SYNC_EVENT_TYPE), event);
   }
   if (event) sync_event_release(event);
@@ -112,7 +115,8 @@ static bool is_overlapping(const sync_client *client) {
 static uint64_t fingerprint_of(const sync_client *client, const struct sync_sse_message *message) {
   if (client->recent.limit == 0 || sync_interest_must_name(message->type)) return 0;
   if (!message->has_id && !client->successor && !is_overlapping(client)) return 0;
-  return sync_recent_fingerprint(message->id, message->type, message->data);
+  uint64_t fingerprint = sync_recent_fingerprint(message->id, message->type, message->data);
+  return message->has_id ? fingerprint : fingerprint ^ client->renewal << 1; /* odd, so never 0 */
 }
 
 static bool is_duplicate(sync_client *client, const struct sync_sse_message *message, uint64_t fingerprint) {
@@ -131,6 +135,7 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
   uint64_t fingerprint = fingerprint_of(client, message);
   if (is_duplicate(client, message, fingerprint)) {
+    client->behind = true;
     client->counters.totals.duplicates++;
     return may_go_on(client);
   }

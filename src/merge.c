@@ -48,6 +48,7 @@ static void merge_member(struct sync_merge *merge, struct writer *writer, struct
                          struct sync_member *other) {
   if (keep) {
     merge->kept |= sync_member_bit(writer->count);
+    merge->disputed |= other && !sync_json_same(own->text, other->text);
     write_member(writer, own);
   } else if (other) {
     take(merge, writer, own, other);
@@ -64,7 +65,7 @@ bool sync_merge_objects(struct sync_buffer *out, struct sync_object *base, struc
   char *start = out->bytes + out->length;
   struct writer writer = {start, start, 0};
   merge->kept = merge->taken = 0;
-  merge->differs = false;
+  merge->differs = merge->disputed = false;
   forget_outcome(base);
   forget_outcome(patch);
   *writer.next++ = '{';

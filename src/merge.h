@@ -16,15 +16,17 @@ uint64_t sync_member_bit(size_t index);
 
 struct sync_merge {
   bool whole;     /* in: patch is all there is; members of base that it has not go, unless they are kept */
-  uint64_t keep;  /* in: members of base that stay as they are */
+  uint64_t keep;  /* in: members of base that stay as they are; with all bits, patch only adds what base has not */
   uint64_t kept;  /* out: members of the result that were kept so */
   uint64_t taken; /* out: members of the result that are patch's */
   bool differs;   /* out: the result is another value than base */
+  bool disputed;  /* out: patch has another value for a member that was kept */
 };
 
-/* Appends to `out` the object `base` with the members of `patch` in place of its own, and behind them. Says of each
- * member of both where its value stands in what was appended (`at`, counted from there), and of those that make the
- * result differ from base that they do. false: no memory, and `out` is as it was. */
+/* Appends to `out` the object `base` with the members of `patch` in place of its own, and behind them; null is a value
+ * like any other, unlike in RFC 7396. Says of each member of both where its value stands in what was appended (`at`,
+ * counted from there), and of those that make the result differ from base that they do. false: no memory, and `out` is
+ * as it was. */
 bool sync_merge_objects(struct sync_buffer *out, struct sync_object *base, struct sync_object *patch,
                         struct sync_merge *merge);
 

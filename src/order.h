@@ -20,7 +20,7 @@ enum sync_order_role {
 
 #define SYNC_ORDER_NAMES_MAX 16
 
-/* A role may have several names; the first one is the one that is written. */
+/* A role may have several names; the first one is the one that is written, as it is: in JSON it needs no escapes. */
 struct sync_order_names {
   size_t count;
   struct sync_order_name {

@@ -54,6 +54,7 @@ static struct sync_record *record_new(struct sync_book *book, sync_span id, size
   }
   value->pointer = record;
   record->link = (struct sync_book_link){&record->link, &record->link};
+  record->whole = record->last = sync_stamp_none;
   record->room = (uint32_t)room;
   record->id_length = (uint32_t)id.length;
   memcpy(record->bytes, id.bytes, id.length);

@@ -53,7 +53,7 @@ bool sync_record_listed(const struct sync_record *record);
 struct sync_record *sync_record_find(const struct sync_book *book, sync_span id);
 
 /* The record (NULL: a new one, called `id`) filled with `content`, at its place in memory from now on. NULL: no memory,
- * and nothing has changed. A new one is in no ring yet, and the rest of it is zero. */
+ * and nothing has changed. A new one is in no ring yet, and nothing else is known of it. */
 struct sync_record *sync_record_fill(struct sync_book *book, struct sync_record *record, sync_span id,
                                      const struct sync_record_content *content);
 

@@ -19,7 +19,8 @@ struct sync_transport {
   uv_loop_t *uv;
   CURLM *multi;
   uv_timer_t timer;
-  struct sync_exchange *paused; /* a list */
+  struct sync_exchange *paused;   /* a list */
+  struct sync_exchange *resuming; /* those of it whose turn has not come yet */
 };
 
 /* A socket of curl's, watched by uv; ends with the handle's close. */
@@ -71,7 +72,7 @@ static bool proxy_refused(CURL *easy) {
 static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) {
   if (result != CURLE_OK && !exchange->answered && proxy_refused(exchange->easy)) return SYNC_PROXY;
   switch (result) {
-  case CURLE_OK: return SYNC_STREAM_ENDED;
+  case CURLE_OK: return exchange->answered ? SYNC_STREAM_ENDED : SYNC_NETWORK;
   case CURLE_OUT_OF_MEMORY: return SYNC_NO_MEMORY;
   case CURLE_URL_MALFORMAT: return SYNC_URL;
   case CURLE_COULDNT_RESOLVE_HOST: return SYNC_DNS;
@@ -80,11 +81,11 @@ static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) 
   case CURLE_COULDNT_CONNECT: return SYNC_REFUSED;
   case CURLE_OPERATION_TIMEDOUT: return SYNC_CONNECT_TIMEOUT;
   case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CIPHER:
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_SSL_CRL_BADFILE: return SYNC_TLS_FILE;
   case CURLE_SSL_CONNECT_ERROR:
   case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_CIPHER:
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_USE_SSL_FAILED:
   case CURLE_SSL_ISSUER_ERROR:
@@ -97,10 +98,14 @@ static sync_code code_of(const struct sync_exchange *exchange, CURLcode result) 
   }
 }
 
-static void unlink_paused(struct sync_exchange *exchange) {
-  struct sync_exchange **link = &exchange->transport->paused;
+static void unlink_from(struct sync_exchange **link, const struct sync_exchange *exchange) {
   while (*link && *link != exchange) link = &(*link)->next_paused;
   if (*link) *link = exchange->next_paused;
+}
+
+static void unlink_paused(struct sync_exchange *exchange) {
+  unlink_from(&exchange->transport->paused, exchange);
+  unlink_from(&exchange->transport->resuming, exchange);
   exchange->paused = false;
 }
 
@@ -114,6 +119,7 @@ void sync_exchange_abort(struct sync_exchange *exchange) {
 static void finish(struct sync_exchange *exchange, CURLcode result) {
   sync_exchange_abort(exchange);
   const char *text = exchange->error[0] ? exchange->error : curl_easy_strerror(result);
+  if (result == CURLE_OK && !exchange->answered) text = "the server closed the connection before it had answered";
   sync_span excerpt = {exchange->excerpt, exchange->excerpt_length};
   exchange->handlers.done(exchange->arg, code_of(exchange, result), text, excerpt);
 }
@@ -266,19 +272,18 @@ static void go_on(struct sync_exchange *exchange) {
   if (result != CURLE_OK) finish(exchange, result);
 }
 
-/* Resuming hands over what curl kept, and that may pause the exchange again; ending one lets the client start anew. So
- * the list is taken first. */
+/* Resuming hands over what curl kept, and that may pause the exchange again; ending one lets the client start anew, or
+ * give up another one that waits. So the list is taken first, and those left on it are still known. */
 void sync_transport_resume(struct sync_transport *transport) {
-  struct sync_exchange *exchange = transport->paused;
+  transport->resuming = transport->paused;
   transport->paused = NULL;
-  while (exchange) {
-    struct sync_exchange *next = exchange->next_paused;
+  for (struct sync_exchange *exchange; (exchange = transport->resuming);) {
+    transport->resuming = exchange->next_paused;
     exchange->paused = false;
     if (can_go_on(exchange))
       go_on(exchange);
     else
       hold(exchange);
-    exchange = next;
   }
 }
 

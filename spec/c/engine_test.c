@@ -49,6 +49,22 @@ static void a_body_is_posted_at_once(void **state) {
   loopback_hang_up(&scene.stream);
 }
 
+/* RFC 9112, 3.2: the server is asked by the name, wherever that leads. */
+static void a_name_leads_to_the_address_it_was_given(void **state) {
+  (void)state;
+  static const char *const addresses[] = {"other.invalid=::1", "orders.invalid=127.0.0.1"};
+  const char *port = strrchr(scene.server.url, ':');
+  char url[64], host[64];
+  (void)snprintf(url, sizeof url, "http://orders.invalid%.10s", port);
+  (void)snprintf(host, sizeof host, "Host: orders.invalid%.10s", port);
+  scene.options.url = url;
+  scene.options.resolve = addresses;
+  scene.options.resolve_count = 2;
+  scene_open();
+  assert_true(loopback_asked(&scene.stream, host));
+  loopback_hang_up(&scene.stream);
+}
+
 /* ---- what arrives ------------------------------------------------------------------------------------------------ */
 
 static void the_stream_opens_and_an_event_arrives_whole(void **state) {
@@ -159,6 +175,7 @@ static void check_subscribers(uint64_t first, uint64_t second) {
 
 static void events_are_for_those_who_subscribed(void **state) {
   (void)state;
+  scene.options.duplicate_window = 0; /* one event comes twice */
   scene_open();
   assert_int_equal(subscribe("ORDER-2", ""), 2);
   assert_int_equal(subscribe("", "payment_update"), 3);
@@ -179,6 +196,7 @@ static void events_are_for_those_who_subscribed(void **state) {
 
 static void who_unsubscribes_gets_nothing_of_the_event_under_way(void **state) {
   (void)state;
+  scene.options.duplicate_window = 0; /* one event comes twice */
   scene_open();
   subscribe("ORDER-1", "");
   scene_send_event(1);
@@ -309,6 +327,13 @@ static void a_client_that_cannot_be_is_not_made(void **state) {
   assert_null(sync_client_new(scene.loop, &scene.options, &failure));
   assert_int_equal(failure.code, SYNC_URL);
   assert_null(sync_client_new(scene.loop, &scene.options, NULL));
+  static const char *const fallbacks[] = {"http://127.0.0.1:1", "ftp://me:secret@127.0.0.1/here"};
+  scene.options.url = scene.server.url;
+  scene.options.fallback_urls = fallbacks;
+  scene.options.fallback_url_count = 2;
+  assert_null(sync_client_new(scene.loop, &scene.options, &failure));
+  assert_int_equal(failure.code, SYNC_URL);
+  assert_non_null(strstr(failure.message, "'ftp://127.0.0.1/here'"));
   assert_int_equal(scene.memory.live, live);
 }
 
@@ -319,6 +344,7 @@ int main(void) {
       TEST(the_request_is_that_of_an_event_stream),
       TEST(the_users_own_headers_replace_ours),
       TEST(a_body_is_posted_at_once),
+      TEST(a_name_leads_to_the_address_it_was_given),
       TEST(the_stream_opens_and_an_event_arrives_whole),
       TEST(after_a_loss_the_stream_is_resumed_behind_the_last_event),
       TEST(answers_that_are_no_stream_are_told_with_what_they_say),

@@ -288,7 +288,8 @@ static int child_wrongs(void) {
   wrongs += sync_client_connect(scene.client) != SYNC_FORKED;
   wrongs += sync_client_disconnect(scene.client) != SYNC_FORKED;
   wrongs += sync_client_reconnect(scene.client) != SYNC_FORKED;
-  wrongs += sync_client_answer(scene.client, NULL, 0, 0, NULL) != SYNC_FORKED;
+  wrongs += sync_client_network_changed(scene.client) != SYNC_FORKED;
+  wrongs += sync_client_answer(scene.client, NULL, 0, 0, &failure) != SYNC_FORKED;
   wrongs += sync_client_refuse(scene.client, "no") != SYNC_FORKED;
   wrongs += sync_client_configure(scene.client, &scene.options, &failure) != SYNC_FORKED;
   wrongs += failure.code != SYNC_FORKED;

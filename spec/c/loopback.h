@@ -26,19 +26,24 @@ struct loopback {
 /* The server's end of one connection. */
 struct loopback_stream {
   int socket;
-  char request[8192]; /* its head, NUL-terminated */
+  char request[8192]; /* what was read of it, NUL-terminated */
   size_t length;
 };
 
-static inline void loopback_open(struct loopback *server) {
+/* A port of its own where nobody listens: whoever connects is refused. */
+static inline void loopback_bind(struct loopback *server) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
   socklen_t length = sizeof address;
   server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_true(server->listener >= 0);
   assert_int_equal(bind(server->listener, (struct sockaddr *)&address, length), 0);
-  assert_int_equal(listen(server->listener, 16), 0);
   assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &length), 0);
   (void)snprintf(server->url, sizeof server->url, "http://127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+static inline void loopback_open(struct loopback *server) {
+  loopback_bind(server);
+  assert_int_equal(listen(server->listener, 16), 0);
 }
 
 static inline void loopback_close(struct loopback *server) {
@@ -52,20 +57,26 @@ static inline void loopback_wait(sync_loop *loop, int socket) {
     assert_int_equal(sync_loop_step(loop, 0, 0), SYNC_OK);
 }
 
-/* The next connection, its request read. */
-static inline void loopback_accept(const struct loopback *server, sync_loop *loop, struct loopback_stream *stream) {
-  loopback_wait(loop, server->listener);
-  stream->socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-  assert_true(stream->socket >= 0);
-  stream->length = 0;
-  do {
+/* Reads on until the request has `text` in it: the end of its head, or its body. */
+static inline void loopback_read_until(sync_loop *loop, struct loopback_stream *stream, const char *text) {
+  while (!strstr(stream->request, text)) {
     loopback_wait(loop, stream->socket);
     ssize_t got =
         recv(stream->socket, stream->request + stream->length, sizeof stream->request - 1 - stream->length, 0);
     assert_true(got > 0);
     stream->length += (size_t)got;
     stream->request[stream->length] = '\0';
-  } while (!strstr(stream->request, "\r\n\r\n"));
+  }
+}
+
+/* The next connection, its request read. */
+static inline void loopback_accept(const struct loopback *server, sync_loop *loop, struct loopback_stream *stream) {
+  loopback_wait(loop, server->listener);
+  stream->socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+  assert_true(stream->socket >= 0);
+  stream->length = 0;
+  stream->request[0] = '\0';
+  loopback_read_until(loop, stream, "\r\n\r\n");
 }
 
 /* Whether the request has this line, in full. */

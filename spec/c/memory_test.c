@@ -2,109 +2,20 @@
  * memory_test.c - the Nth request for memory is refused, for every N until none is: no crash, no leak, and every event
  * arrives once and in order, because the client resumes behind what it has kept and the server honours Last-Event-ID.
  */
-#include <stdlib.h>
-
-#include "scene.h"
-
-#define EVENTS         60u
-#define EVENTS_A_VISIT 25u  /* then the server hangs up */
-#define BYTES_A_TURN   700u /* cuts lines and events anywhere */
-
-/* A server that replays by id. One connection at a time. */
-struct replayer {
-  int socket; /* -1: none */
-  char request[4096];
-  size_t request_length;
-  char script[64 * 1024];
-  size_t length;
-  size_t sent;
-};
-
-static struct replayer replayer;
-
-/* ---- the server -------------------------------------------------------------------------------------------------- */
-
-static void append(const char *format, unsigned id) {
-  size_t room = sizeof replayer.script - replayer.length;
-  int length = snprintf(replayer.script + replayer.length, room, format, id, id);
-  assert_in_range(length, 1, room - 1);
-  replayer.length += (size_t)length;
-}
-
-/* Events of every kind that takes memory of its own: escapes, bytes to repair, more than a segment, several lines. */
-static void append_event(unsigned id) {
-  switch (id % 6) {
-  case 0: append("id: %u\r\ndata: {\"orderID\":\"\\u004f%u\"}\r\n\r\n", id); break;
-  case 1: append("id: %u\nevent: t\xff\ndata: {\"orderID\":\"\xe2\x82 %u\"}\n\n", id); break;
-  case 2: append(": a comment\nid: %u\ndata: {\"orderID\":\ndata: \"%u\"}\n\n", id); break;
-  case 3: append("id: %u\ndata: {\"eventType\":\"type %u\"}\n\n", id); break;
-  case 4: append("id: %u\ndata: {\"data\":\"%05000u\"}\n\n", id); break;
-  default: append("retry: 0\nid: %u\ndata: {\"n\":%u}\n\n", id); break;
-  }
-}
-
-static void hang_up(void) {
-  if (replayer.socket >= 0) close(replayer.socket);
-  replayer.socket = -1;
-}
-
-static void answer_request(void) {
-  const char *id = strstr(replayer.request, "Last-Event-ID: ");
-  unsigned last = id ? (unsigned)strtoul(id + strlen("Last-Event-ID: "), NULL, 10) : 0;
-  replayer.length = replayer.sent = 0;
-  append(LOOPBACK_STREAM_HEAD, 0);
-  for (unsigned i = last + 1; i <= EVENTS && i <= last + EVENTS_A_VISIT; i++) append_event(i);
-}
-
-static void read_request(void) {
-  size_t room = sizeof replayer.request - 1 - replayer.request_length;
-  ssize_t got = recv(replayer.socket, replayer.request + replayer.request_length, room, MSG_DONTWAIT);
-  if (got < 0) return;
-  if (got == 0) {
-    hang_up();
-    return;
-  }
-  replayer.request_length += (size_t)got;
-  replayer.request[replayer.request_length] = '\0';
-  if (strstr(replayer.request, "\r\n\r\n")) answer_request();
-}
-
-static void send_some(void) {
-  size_t length = replayer.length - replayer.sent;
-  if (length > BYTES_A_TURN) length = BYTES_A_TURN;
-  ssize_t took = send(replayer.socket, replayer.script + replayer.sent, length, MSG_NOSIGNAL);
-  replayer.sent += took > 0 ? (size_t)took : 0;
-  if (took < 0 || replayer.sent == replayer.length) hang_up();
-}
-
-static void accept_one(void) {
-  replayer.socket = accept4(scene.server.listener, NULL, NULL, SOCK_CLOEXEC);
-  assert_true(replayer.socket >= 0);
-  replayer.length = replayer.sent = replayer.request_length = 0;
-}
-
-static bool can_read(int socket) {
-  struct pollfd one = {.fd = socket, .events = POLLIN};
-  return poll(&one, 1, 0) > 0;
-}
-
-/* Whether the server had anything to do. */
-static bool serve(void) {
-  if (replayer.socket < 0 && can_read(scene.server.listener)) {
-    accept_one();
-    return true;
-  }
-  if (replayer.socket < 0) return false;
-  if (replayer.sent < replayer.length) {
-    send_some();
-    return true;
-  }
-  if (!can_read(replayer.socket)) return false;
-  read_request();
-  return true;
-}
+#include "client.h"
+#include "replayer.h"
 
 /* ---- one run ----------------------------------------------------------------------------------------------------- */
+
+/* A stream that is open and has nothing to say is renewed. */
+static bool renew(void) {
+  struct sync_connection *connection = &scene.client->connection;
+  if (!replayer.stays || connection->phase != SYNC_PHASE_OPEN || connection->renewal.phase != SYNC_RENEWAL_NONE)
+    return false;
+  connection->renewal.deadline_ms = 0;
+  sync_client_set_timer(scene.client);
+  return true;
+}
 
 /* Waits for what the client waits for. On loopback what is sent is there: when nothing can be read and no timer but the
  * watchdog is set, nothing will ever come. */
@@ -112,14 +23,23 @@ static void wait_for_client(void) {
   struct pollfd both[2] = {{.fd = sync_loop_fd(scene.loop), .events = POLLIN},
                            {.fd = scene.server.listener, .events = POLLIN}};
   int timeout_ms = sync_loop_timeout_ms(scene.loop);
-  if (poll(both, 2, 0) > 0 || timeout_ms == 0) return;
+  if (poll(both, 2, 0) > 0 || timeout_ms == 0 || renew()) return;
   if (timeout_ms < 0 || timeout_ms > 10 * 60 * 1000) fail_msg("the client is stuck");
   (void)poll(both, 2, timeout_ms);
 }
 
+static void answer(void) {
+  const sync_header header = {SPAN("X-Token"), SPAN("token")};
+  sync_code code;
+  do {
+    code = sync_client_answer(scene.client, &header, 1, 60 * 60 * 1000, NULL);
+  } while (code == SYNC_NO_MEMORY);
+  assert_int_equal(code, SYNC_OK);
+}
+
 static void take_events(unsigned *last) {
   while (sync_client_next(scene.client, &scene.item)) {
-    if (scene.item.kind == SYNC_ITEM_ASK) assert_int_equal(sync_client_answer(scene.client, NULL, 0, 0, NULL), SYNC_OK);
+    if (scene.item.kind == SYNC_ITEM_ASK) answer();
     if (scene.item.kind != SYNC_ITEM_EVENT) continue;
     sync_span id = sync_event_text(scene.item.event, SYNC_EVENT_ID);
     char expected[16];
@@ -130,14 +50,16 @@ static void take_events(unsigned *last) {
 
 /* From a client that has subscribed to the last event. */
 static void receive_everything(unsigned last) {
-  replayer.socket = -1;
+  replayer_open();
   while (last < EVENTS) {
-    if (!serve()) wait_for_client();
+    if (!replayer_serve()) wait_for_client();
     assert_int_equal(sync_loop_step(scene.loop, 0, 0), SYNC_OK);
     take_events(&last);
   }
-  hang_up();
+  replayer_close();
 }
+
+static sync_metrics metrics; /* of the last run */
 
 /* A loop, a client, a subscription; what cannot be made for want of memory is made again. */
 static void begin(void) {
@@ -152,6 +74,7 @@ static int set_up(void **state) {
   if (scene_set_up(state) != 0) return -1;
   sync_loop_free(scene.loop);
   scene.loop = NULL;
+  replayer.stays = replayer.moved = false;
   return 0;
 }
 
@@ -163,6 +86,7 @@ static void live_without_the_nth_request(size_t count, unsigned last) {
     counting_alloc_refuse(&scene.memory, nth, count);
     begin();
     receive_everything(last);
+    metrics = scene_metrics();
     sync_loop_free(scene.loop);
     scene.loop = NULL;
     counting_alloc_check(&scene.memory);
@@ -194,6 +118,37 @@ static void nor_does_the_id_that_the_host_gave_get_lost(void **state) {
   (void)state;
   scene.options.last_event_id = "10";
   live_without_the_nth_request(1, 10);
+}
+
+static void nor_does_one_on_the_way_of_a_redirect(void **state) {
+  (void)state;
+  replayer.moved = true;
+  live_without_the_nth_request(1, 0);
+  live_without_the_nth_request(10, 0);
+}
+
+/* What the old stream brings while the new one is opened comes from that again: it must neither be lost nor come twice,
+ * whichever of the two is given up for want of memory. */
+static void nor_does_one_in_a_renewal(void **state) {
+  (void)state;
+  replayer.stays = true;
+  scene.options.ask_headers = true;
+  live_without_the_nth_request(1, 0);
+  live_without_the_nth_request(10, 0);
+  assert_int_equal(metrics.renewals, 2);
+  assert_int_equal(metrics.total_connections, 1);
+  replayer.moved = true;
+  live_without_the_nth_request(1, 0);
+  assert_int_equal(metrics.renewals, 2);
+}
+
+static void nor_does_one_in_a_renewal_under_back_pressure(void **state) {
+  (void)state;
+  replayer.stays = true;
+  scene.options.ask_headers = true;
+  scene.options.queue_limit = 2;
+  live_without_the_nth_request(1, 0);
+  live_without_the_nth_request(3, 0);
 }
 
 /* ---- single calls ------------------------------------------------------------------------------------------------ */
@@ -249,6 +204,9 @@ int main(void) {
       TEST(ten_refusals_in_a_row_anywhere_lose_nothing),
       TEST(nor_does_a_refusal_under_back_pressure),
       TEST(nor_does_the_id_that_the_host_gave_get_lost),
+      TEST(nor_does_one_on_the_way_of_a_redirect),
+      TEST(nor_does_one_in_a_renewal),
+      TEST(nor_does_one_in_a_renewal_under_back_pressure),
       TEST(a_question_that_cannot_be_asked_does_not_make_the_client_deaf),
       TEST(without_memory_for_new_options_the_old_ones_stay),
   };

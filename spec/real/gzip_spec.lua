@@ -31,8 +31,7 @@ end
 
 local function listening(wire, options)
   local client, seen = world.connect(wire, options)
-  local numbers = {}
-  client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
+  local numbers = world.collect_numbers(client)
   world.await_state(client)
   return numbers, seen
 end
@@ -60,8 +59,7 @@ describe("gzip", function()
       world.publish(server, 20 * round - 9, 20 * round)
     end
     world.await(function() return #numbers >= 100 end)
-    for place, number in ipairs(numbers) do assert.equal(place, number) end
-    assert.equal(100, #numbers)
+    world.assert_in_order(numbers, 100)
     for _, code in ipairs(seen.codes) do assert.equal("STREAM_CUT", code) end
     for _, each in ipairs(wire.wires) do assert.is_nil(each.received:find("stage_change", 1, true)) end
   end)

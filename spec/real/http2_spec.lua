@@ -27,9 +27,7 @@ end
 -- A client, and the numbers of the events that it hears.
 local function listening(front, options)
   local client, seen = connect(front, options)
-  local numbers = {}
-  client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
-  return { client = client, seen = seen, numbers = numbers }
+  return { client = client, seen = seen, numbers = world.collect_numbers(client) }
 end
 
 local function await_open(each_listener)
@@ -56,10 +54,7 @@ local function await_numbers(all, last)
     end
     return true
   end)
-  for _, each in ipairs(all) do
-    assert.equal(last, #each.numbers)
-    for place, number in ipairs(each.numbers) do assert.equal(place, number) end
-  end
+  for _, each in ipairs(all) do world.assert_in_order(each.numbers, last) end
 end
 
 -- How many of nginx's connections the requests from the `first` on came by.
@@ -108,7 +103,9 @@ describe("several clients over HTTP/2", function()
     world.publish(server, 151, 200)
     await_numbers(all, 200)
     for _, each in ipairs(all) do
-      assert.same({ "STREAM_CUT" }, each.seen.codes)
+      -- libcurl 7.88 lets who comes back within the same millisecond try the broken connection once more: NETWORK
+      assert.equal("STREAM_CUT", table.remove(each.seen.codes, 1))
+      for _, code in ipairs(each.seen.codes) do assert.equal("NETWORK", code) end
       assert.equal(1, each.client:health().total_reconnects)
     end
     assert.equal(2 * CLIENTS, server:request_count())

@@ -6,6 +6,7 @@ local directory = require "spec.support.directory"
 local port = require "spec.support.port"
 local program = require "spec.support.program"
 local tls_front = require "spec.support.tls_front"
+local uv = require "luv"
 local world = require "spec.support.world"
 
 local SECRET = "hush4711"
@@ -119,8 +120,7 @@ describe("an HTTP proxy", function()
   it("that ends in the middle of a stream is found again", function()
     local proxy, front, server = http_proxy(), tls_target()
     local client, seen = world.connect(front, trusting { proxy = url_of("http", proxy), max_reconnect_attempts = 1000000 })
-    local numbers = {}
-    client:subscribe(function(event) numbers[#numbers + 1] = event.data.number end)
+    local numbers = world.collect_numbers(client)
     world.await_state(client)
     world.publish(server, 1, 10)
     proxy:close()
@@ -130,8 +130,7 @@ describe("an HTTP proxy", function()
     world.await(function() return #numbers >= 20 end)
     world.publish(server, 21, 21)
     world.await(function() return #numbers >= 21 end)
-    for place, number in ipairs(numbers) do assert.equal(place, number) end
-    assert.equal(21, #numbers)
+    world.assert_in_order(numbers, 21)
   end)
 end)
 
@@ -171,32 +170,34 @@ describe("a proxy that refuses", function()
 
   it("by a name that does not resolve: PROXY", function()
     local server = world.server()
-    local problem = refused(server, server, { proxy = "http://till:" .. SECRET .. "@no-such-proxy.invalid:3128" })
+    local name = ("x"):rep(64) .. ".example" -- longer than DNS allows: no name server is asked
+    local problem = refused(server, server, { proxy = ("http://till:%s@%s:3128"):format(SECRET, name) })
     assert.equal("PROXY", problem.code)
-    assert.matches("no-such-proxy.invalid", problem.message, 1, true)
+    assert.matches(name, problem.message, 1, true)
   end)
 end)
 
 describe("a SOCKS proxy", function()
-  it("resolves the server's name with socks5h, and is given an address with socks5", function()
-    local server = world.server()
-    local target = { url = "http://localhost:" .. server.port }
-    local proxy = socks_proxy()
-    assert_served(target, server, { proxy = url_of("socks5h", proxy) })
+  it("is given the server's name with socks5h, and resolves it", function()
+    -- microsocks tries one address only: the server must be at the one that this machine names first
+    local host = assert(uv.getaddrinfo("localhost", nil, { socktype = "stream" }))[1].addr
+    local proxy, server = socks_proxy(), world.server { host = host }
+    assert_served({ url = "http://localhost:" .. server.port }, server, { proxy = url_of("socks5h", proxy) })
     assert.is_true(proxy:says("connected to localhost:" .. server.port))
-    world.close()
-    server = world.server()
-    target = { url = "http://localhost:" .. server.port }
-    proxy = socks_proxy()
-    assert_served(target, server, { proxy = url_of("socks5", proxy) })
+  end)
+
+  it("is given an address with socks5", function()
+    local proxy, server = socks_proxy(), world.server()
+    assert_served(server, server, { proxy = url_of("socks5", proxy) })
     assert.is_true(proxy:says("connected to 127%.0%.0%.1:" .. server.port))
   end)
 
   it("carries TLS and HTTP/2", function()
     local proxy, front, server = socks_proxy(), tls_target()
-    local request = assert_served(front, server, trusting { proxy = url_of("socks5h", proxy) })
+    local target = { url = "https://127.0.0.1:" .. front.port }
+    local request = assert_served(target, server, trusting { proxy = url_of("socks5h", proxy) })
     assert.equal("HTTP/2.0", request.headers["x-protocol"])
-    assert.is_true(proxy:says("connected to localhost:" .. front.port))
+    assert.is_true(proxy:says("connected to 127%.0%.0%.1:" .. front.port))
   end)
 
   it("gets its user and password", function()

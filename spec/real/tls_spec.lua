@@ -23,14 +23,14 @@ local function trusting(changes)
   return { tls = tls }
 end
 
--- The stream opens and brings events.
-local function assert_served(front, server, options)
+-- The stream opens and brings events; nothing is told but the codes that are expected.
+local function assert_served(front, server, options, codes)
   local client, seen = world.connect(front, options)
   local events = world.collect(client)
   world.await_state(client)
   world.publish(server, 1, 3)
   world.await(function() return #events == 3 end)
-  assert.same({}, seen.codes)
+  assert.same(codes or {}, seen.codes)
 end
 
 -- There is no handshake: the client says why and tries again, and no request has reached the server.
@@ -42,6 +42,15 @@ local function assert_distrusted(front, server, options, pattern)
   assert.is_true(seen.errors[1].retryable)
   assert.is_number(seen.errors[1].next_retry_at)
   assert.equal("TLS", client:health().error.code)
+  assert.equal(0, server:request_count())
+end
+
+-- A file of the options is no use: nothing is tried, and the client says why.
+local function assert_unusable(front, server, options, pattern)
+  local client, seen = world.connect(front, options)
+  assert.matches(pattern, world.await_error(seen, "TLS_FILE").message)
+  assert.same({ "TLS_FILE" }, seen.codes)
+  assert.equal("error", client:health().state)
   assert.equal(0, server:request_count())
 end
 
@@ -76,19 +85,19 @@ describe("a server's certificate", function()
     for _, code in ipairs(seen.codes) do assert.equal("TLS", code) end
   end)
 
-  it("is not looked at with insecure_skip_verify", function()
+  it("is not looked at with insecure_skip_verify, and that is told", function()
     for _, name in ipairs { "expired", "elsewhere" } do
       local front, server = fronted(name)
-      assert_served(front, server, { tls = { insecure_skip_verify = true } })
+      assert_served(front, server, { tls = { insecure_skip_verify = true } }, { "TLS_UNVERIFIED" })
       world.close()
     end
   end)
 end)
 
 describe("a ca_file", function()
-  it("that is not there is TLS, and its name is said", function()
+  it("that is not there is TLS_FILE, and its name is said", function()
     local front, server = fronted("server")
-    assert_distrusted(front, server, { tls = { ca_file = "no-such-authority.pem" } }, "no%-such%-authority%.pem")
+    assert_unusable(front, server, { tls = { ca_file = "no-such-authority.pem" } }, "no%-such%-authority%.pem")
   end)
 end)
 
@@ -132,16 +141,16 @@ describe("a server that wants a client's certificate", function()
     assert.equal(0, server:request_count())
   end)
 
-  it("is not asked without the certificate's key: that is TLS", function()
+  it("is not asked without the certificate's key: that is TLS_FILE", function()
     local front, server = fronted("server", WANTS_ONE)
     local without_key = trusting { cert_file = issued:of("terminal").cert_file }
-    assert_distrusted(front, server, without_key, "key")
+    assert_unusable(front, server, without_key, "key")
   end)
 
-  it("is not shown a key that is another certificate's: that is TLS", function()
+  it("is not shown a certificate with another one's key: that is TLS_FILE", function()
     local front, server = fronted("server", WANTS_ONE)
     local mixed = trusting { cert_file = issued:of("terminal").cert_file, key_file = issued:of("server").key_file }
-    assert_distrusted(front, server, mixed, "key")
+    assert_unusable(front, server, mixed, "key")
   end)
 end)
 

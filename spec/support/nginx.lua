@@ -33,7 +33,7 @@ http {
 ]]
 
 ---@class spec.support.Nginx
----@field port integer of 127.0.0.1
+---@field port integer of 127.0.0.1, if it listens there
 ---@field program spec.support.Program
 local Nginx = {}
 Nginx.__index = Nginx
@@ -58,8 +58,8 @@ function Nginx:write_configuration()
   return self.directory:write("nginx.conf", text)
 end
 
----Start nginx, and wait until it accepts connections. The world ends it.
----@param http string what is in the `http` block; `<name>` in it is a value, `<port>` the port that it must listen on
+---Start nginx, and wait until it serves. The world ends it.
+---@param http string what is in the `http` block; `<name>` in it is a value, `<port>` that of its own port of 127.0.0.1
 ---@param values table|nil
 ---@param modules string[]|nil names of modules to load
 ---@return spec.support.Nginx
@@ -69,8 +69,9 @@ function nginx.start(http, values, modules)
   self.values = { port = reserved.number }
   for name, value in pairs(values or {}) do self.values[name] = value end
   local file = self:write_configuration()
-  self.program = world.own(program.start("nginx", { "-p", place.path, "-c", file, "-e", "stderr", "-g", "daemon off;" }))
-  self.program:await_port(self.port)
+  local arguments = { "-p", place.path, "-c", file, "-e", "stderr", "-g", "daemon off;" }
+  self.program = world.own(program.start("nginx", arguments, nil, "TERM"))
+  world.await(function() return self.program:says "start worker process %d+\n" end)
   return self
 end
 
@@ -90,13 +91,13 @@ end
 function Nginx:kill_worker()
   local said = #self.program.output
   uv.kill(self:worker(), "sigkill")
-  world.await(function() return self.program:says("start worker process %d", said) end)
+  world.await(function() return self.program:says("start worker process %d+\n", said) end)
 end
 
 ---The process that serves, the newest one.
 ---@return integer pid
 function Nginx:worker()
-  return tonumber(self.program.output:match(".*start worker process (%d+)"))
+  return tonumber(self.program.output:match(".*start worker process (%d+)\n"))
 end
 
 return nginx

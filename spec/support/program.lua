@@ -1,7 +1,7 @@
 --- A real program as a child of the specs: started, awaited, ended by its pid. What it writes is kept for the message of
 -- a spec that fails. (`ordersync` itself as a child is spec/cli/program.lua.)
 --
--- It dies with the runner, also with one that is killed: the kernel sends it SIGTERM then (setpriv, prctl(2)).
+-- It dies with the runner, also with one that is killed: the kernel sends it a signal then (setpriv(1), prctl(2)).
 
 local uv = require "luv"
 
@@ -35,13 +35,16 @@ end
 ---@param file string
 ---@param arguments string[]
 ---@param extra table<string, string>|nil variables of its environment
+---@param ended_by string|nil the signal that ends it: "TERM" for one that has children to end, otherwise "KILL", which
+---  no program can miss
 ---@return spec.support.Program
-function program.start(file, arguments, extra)
+function program.start(file, arguments, extra, ended_by)
   local stdin, stdout, stderr = uv.new_pipe(false), uv.new_pipe(false), uv.new_pipe(false)
   local self = setmetatable({
-    file = file, arguments = arguments, stdin = stdin, pipes = { stdout, stderr }, output = "",
+    file = file, arguments = arguments, ended_by = ended_by or "KILL",
+    stdin = stdin, pipes = { stdout, stderr }, output = "",
   }, Program)
-  local words = { "--pdeathsig", "TERM", "--", file }
+  local words = { "--pdeathsig", self.ended_by, "--", file }
   for _, word in ipairs(arguments) do words[#words + 1] = word end
   self.process, self.pid = uv.spawn("setpriv", {
     args = words, stdio = { stdin, stdout, stderr }, env = environment(extra),
@@ -123,7 +126,7 @@ end
 
 ---End it and wait for its end. Idempotent.
 function Program:close()
-  if not self.code then self:send_signal("sigterm") end
+  if not self.code then self:send_signal("sig" .. self.ended_by:lower()) end
   while not self:has_ended() do uv.run("once") end
 end
 

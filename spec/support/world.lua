@@ -185,6 +185,22 @@ function world.publish(target, first, last)
   end
 end
 
+---Publish a stage change every millisecond, until it is closed; `data.number` counts from 1.
+---@param target sync.server.Server
+---@return {count: integer, close: fun(self)} publisher `count`: how many so far
+function world.publish_steadily(target)
+  local publisher, timer = { count = 0 }, uv.new_timer()
+  function publisher:close()
+    if not uv.is_closing(timer) then uv.close(timer) end
+    return self
+  end
+  uv.timer_start(timer, 1, 1, function()
+    publisher.count = publisher.count + 1
+    world.publish(target, publisher.count, publisher.count)
+  end)
+  return own(publisher)
+end
+
 -- ---- other programs ---------------------------------------------------------------------------------------------------
 
 ---Run Lua in a process of its own, on the VM of this one, while the servers here go on.
@@ -243,6 +259,27 @@ function world.collect(client, filter)
   local events = {}
   assert(client:subscribe(function(event) events[#events + 1] = event end, filter))
   return events
+end
+
+---Keep the numbers of the events that `world.publish` made.
+---@param client sync.Client
+---@return integer[] numbers
+function world.collect_numbers(client)
+  local numbers = {}
+  assert(client:on_event("stage_change", function(event) numbers[#numbers + 1] = event.data.number end))
+  return numbers
+end
+
+---Raise unless the numbers are those from `first` (1, if there is none) on, each once and in order.
+---@param numbers integer[]
+---@param count integer how many there must be
+---@param first integer|nil
+function world.assert_in_order(numbers, count, first)
+  for index, number in ipairs(numbers) do
+    local expected = index + (first or 1) - 1
+    if number ~= expected then error(("number %s came where %d was due"):format(number, expected), 2) end
+  end
+  if #numbers ~= count then error(("%d numbers came, not %d"):format(#numbers, count), 2) end
 end
 
 ---Await a state.
