@@ -164,79 +164,20 @@ static void carry_out_replace(sync_client *client) {
   fail_request(client->stream, SYNC_NO_MEMORY);
 }
 
+bool sync_client_ask(sync_client *client) {
+  if (!sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_ASK})) return false;
+  sync_client_mark_ready(client);
+  return true;
+}
+
 /* A question that is lost would be waited for without end. */
-static void fail_ask(sync_client *client, enum sync_ask purpose) {
+static void carry_out_ask(sync_client *client) {
+  if (sync_client_ask(client)) return;
   sync_failure failure;
   struct sync_actions actions = {.count = 0};
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for headers");
-  if (purpose == SYNC_ASK_POLL) {
-    sync_poll_fail(client, &failure, 0);
-    return;
-  }
   sync_connection_refused(&client->connection, sync_loop_now_ms(client->loop), &failure, &actions);
   sync_client_carry_out(client, &actions);
-}
-
-void sync_client_ask(sync_client *client, enum sync_ask purpose) {
-  if (client->asks[0] == purpose || client->asks[1] == purpose) return;
-  if (!sync_queue_push(&client->queue, (struct sync_entry){.kind = SYNC_ITEM_ASK})) {
-    fail_ask(client, purpose);
-    return;
-  }
-  client->asks[client->asks[0] == SYNC_ASK_NOTHING ? 0 : 1] = purpose;
-  sync_client_mark_ready(client);
-}
-
-/* What was missed while away: a server with ids sends it again; else, and after polling, a snapshot tells. The first
- * one of a client fills its order book. */
-static void reconcile(sync_client *client) {
-  if (!sync_poll_is_possible(client) || !sync_books_are_kept(client)) return;
-  bool resumes = client->connection.has_ids && sync_client_resume_id(client).length > 0;
-  if (client->poll.loaded && resumes && !client->poll.poller.regular) return;
-  sync_poll_once(client, SYNC_SOURCE_BACKFILL);
-}
-
-static void carry_out_state(sync_client *client, sync_state from, sync_state to) {
-  int64_t now_ms = sync_loop_now_ms(client->loop);
-  sync_metrics *totals = &client->counters.totals;
-  if (from == SYNC_CONNECTED) totals->connected_ms += now_ms - client->connected_since_ms;
-  if (to != SYNC_CONNECTED) return;
-  client->connected_since_ms = now_ms;
-  client->connected_at_ms = sync_loop_wall_ms(client->loop);
-  client->failure.code = SYNC_OK;
-  client->proven = false;
-  if (totals->total_connections++ > 0) totals->total_reconnects++;
-  reconcile(client);
-}
-
-int64_t sync_client_wall_time_ms(const sync_client *client, int64_t at_ms) {
-  return at_ms < 0 ? 0 : sync_loop_wall_ms(client->loop) + at_ms - sync_loop_clock_ms(client->loop);
-}
-
-static void carry_out_failure(sync_client *client, const sync_failure *failure) {
-  client->counters.totals.failures++;
-  if (failure->code == SYNC_IDLE_TIMEOUT && !client->proven) client->mute = true;
-  client->failure = *failure;
-  client->failure.next_retry_at_ms = sync_client_wall_time_ms(client, failure->next_retry_at_ms);
-  sync_client_tell_failure(client, &client->failure);
-}
-
-void sync_client_carry_out(sync_client *client, const struct sync_actions *actions) {
-  for (int i = 0; i < actions->count; i++) {
-    const struct sync_action *action = &actions->list[i];
-    switch (action->kind) {
-    case SYNC_ACTION_ASK: sync_client_ask(client, SYNC_ASK_STREAM); break;
-    case SYNC_ACTION_OPEN: carry_out_open(client, action->url); break;
-    case SYNC_ACTION_ABORT: sync_stream_abort(client->stream); break;
-    case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
-    case SYNC_ACTION_FAILURE: carry_out_failure(client, &action->failure); break;
-    case SYNC_ACTION_RENEW: carry_out_renew(client, action->url); break;
-    case SYNC_ACTION_ABANDON: abandon(client); break;
-    case SYNC_ACTION_REPLACE: carry_out_replace(client); break;
-    }
-  }
-  sync_client_weigh(client);
-  sync_client_set_timer(client);
 }
 
 /* ---- polling beside the stream ----------------------------------------------------------------------------------- */
@@ -266,6 +207,64 @@ static void show_state(sync_client *client) {
 void sync_client_weigh(sync_client *client) {
   sync_poll_regularly(client, wants_polling(client));
   show_state(client);
+}
+
+/* ---- news of the connection ---------------------------------------------------------------------------------------
+ */
+
+/* What was missed while away: a server with ids sends it again; else, and after polling, a snapshot tells. The first
+ * one of a client fills its order book. */
+static void reconcile(sync_client *client) {
+  if (!sync_poll_is_possible(client) || !sync_books_are_kept(client)) return;
+  bool resumes = client->connection.has_ids && sync_client_resume_id(client).length > 0;
+  if (client->poll.loaded && resumes && !client->poll.poller.regular) return;
+  sync_poll_once(client, SYNC_SOURCE_BACKFILL);
+}
+
+static void note_connect(sync_client *client) {
+  client->connected_since_ms = sync_loop_now_ms(client->loop);
+  client->connected_at_ms = sync_loop_wall_ms(client->loop);
+  client->failure.code = SYNC_OK;
+  client->proven = false;
+  if (client->counters.totals.total_connections++ > 0) client->counters.totals.total_reconnects++;
+  reconcile(client);
+}
+
+static void carry_out_state(sync_client *client, sync_state from, sync_state to) {
+  int64_t lasted_ms = sync_loop_now_ms(client->loop) - client->connected_since_ms;
+  if (from == SYNC_CONNECTED) client->counters.totals.connected_ms += lasted_ms;
+  if (to == SYNC_CONNECTED) note_connect(client);
+  sync_client_weigh(client);
+}
+
+int64_t sync_client_wall_time_ms(const sync_client *client, int64_t at_ms) {
+  return at_ms < 0 ? 0 : sync_loop_wall_ms(client->loop) + at_ms - sync_loop_clock_ms(client->loop);
+}
+
+static void carry_out_failure(sync_client *client, const sync_failure *failure) {
+  client->counters.totals.failures++;
+  if (failure->code == SYNC_IDLE_TIMEOUT && !client->proven) client->mute = true;
+  client->failure = *failure;
+  client->failure.next_retry_at_ms = sync_client_wall_time_ms(client, failure->next_retry_at_ms);
+  sync_client_tell_failure(client, &client->failure);
+}
+
+void sync_client_carry_out(sync_client *client, const struct sync_actions *actions) {
+  for (int i = 0; i < actions->count; i++) {
+    const struct sync_action *action = &actions->list[i];
+    switch (action->kind) {
+    case SYNC_ACTION_ASK: carry_out_ask(client); break;
+    case SYNC_ACTION_OPEN: carry_out_open(client, action->url); break;
+    case SYNC_ACTION_ABORT: sync_stream_abort(client->stream); break;
+    case SYNC_ACTION_STATE: carry_out_state(client, action->from, action->to); break;
+    case SYNC_ACTION_FAILURE: carry_out_failure(client, &action->failure); break;
+    case SYNC_ACTION_RENEW: carry_out_renew(client, action->url); break;
+    case SYNC_ACTION_ABANDON: abandon(client); break;
+    case SYNC_ACTION_REPLACE: carry_out_replace(client); break;
+    }
+  }
+  sync_client_weigh(client);
+  sync_client_set_timer(client);
 }
 
 void sync_client_end(struct sync_stream *stream, const sync_failure *failure) {

@@ -252,31 +252,41 @@ sync_code sync_client_network_changed(sync_client *client) {
   return SYNC_OK;
 }
 
-/* What the answer that comes now is for. */
-static enum sync_ask take_ask(sync_client *client) {
-  enum sync_ask purpose = client->asks[0];
-  client->asks[0] = client->asks[1];
-  client->asks[1] = SYNC_ASK_NOTHING;
-  return purpose;
+static bool stream_asks(const sync_client *client) {
+  const struct sync_connection *connection = &client->connection;
+  return connection->phase == SYNC_PHASE_ASKING || connection->renewal.phase == SYNC_RENEWAL_ASKING;
 }
 
+/* For the request that is sent next. */
+static bool keep_answer(sync_client *client, const sync_header *headers, size_t count) {
+  sync_header *copy = sync_headers_copy(client->alloc, headers, count);
+  if (count && !copy) return false;
+  sync_alloc_free(client->alloc, client->answer);
+  client->answer = copy;
+  client->answer_count = count;
+  return true;
+}
+
+/* One answer is for all who wait for one; if nobody does any more, no later connect may have it. */
 sync_code sync_client_answer(sync_client *client, const sync_header *headers, size_t count, int64_t ttl_ms,
                              sync_failure *failure) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   for (size_t i = 0; i < count; i++)
     if (sync_header_check(&headers[i], failure) != SYNC_OK) return SYNC_HEADER;
-  const struct sync_connection *connection = &client->connection;
-  if (connection->phase != SYNC_PHASE_ASKING && connection->renewal.phase != SYNC_RENEWAL_ASKING)
-    return SYNC_OK; /* nobody waits for it any more, and no other connect may have it */
-  sync_header *copy = sync_headers_copy(client->alloc, headers, count);
-  if (count && !copy) return SYNC_NO_MEMORY;
-  sync_alloc_free(client->alloc, client->answer);
-  client->answer = copy;
-  client->answer_count = count;
   struct sync_actions actions = {.count = 0};
+  bool stream = stream_asks(client), poll = client->poll.asks;
   if (ttl_ms > TTL_MOST_MS) ttl_ms = TTL_MOST_MS;
-  sync_connection_answered(&client->connection, fresh_now_ms(client), ttl_ms, &actions);
-  return follow(client, &actions);
+  (void)fresh_now_ms(client);
+  if (stream) {
+    if (!keep_answer(client, headers, count)) return SYNC_NO_MEMORY;
+    sync_connection_answered(&client->connection, sync_loop_now_ms(client->loop), ttl_ms, &actions);
+    sync_client_carry_out(client, &actions);
+  }
+  if (poll) {
+    if (!keep_answer(client, headers, count)) return SYNC_NO_MEMORY;
+    sync_poll_answered(client);
+  }
+  return follow(client, &(struct sync_actions){.count = 0});
 }
 
 sync_code sync_client_refuse(sync_client *client, const char *why) {
@@ -284,12 +294,8 @@ sync_code sync_client_refuse(sync_client *client, const char *why) {
   sync_failure failure;
   struct sync_actions actions = {.count = 0};
   sync_failure_set(&failure, SYNC_CREDENTIALS, "%s", why);
-  enum sync_ask purpose = take_ask(client);
-  (void)fresh_now_ms(client);
-  if (purpose == SYNC_ASK_POLL)
-    sync_poll_fail(client, &failure, 0);
-  else
-    sync_connection_refused(&client->connection, sync_loop_now_ms(client->loop), &failure, &actions);
+  sync_connection_refused(&client->connection, fresh_now_ms(client), &failure, &actions);
+  if (client->poll.asks) sync_poll_fail(client, &failure, 0);
   return follow(client, &actions);
 }
 

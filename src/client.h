@@ -12,7 +12,7 @@
 #include "interest.h"
 #include "loop.h"
 #include "metrics.h"
-#include "poll.h"
+#include "polling.h"
 #include "queue.h"
 #include "recent.h"
 #include "redirect.h"
@@ -26,9 +26,6 @@ struct sync_play {
 };
 
 #define SYNC_STREAM_POLL (-1)
-
-/* What the host has been asked for headers for. */
-enum sync_ask { SYNC_ASK_NOTHING, SYNC_ASK_STREAM, SYNC_ASK_POLL };
 
 /* A request and what came of it. A client has one, and a second while its stream is being renewed. */
 struct sync_stream {
@@ -58,7 +55,6 @@ struct sync_client {
   struct sync_event_names names;
   sync_header *answer; /* headers for the next connect */
   size_t answer_count;
-  enum sync_ask asks[2]; /* that have not been answered, in their order */
 
   struct sync_connection connection;
   bool wanted;      /* the host wants news */
@@ -130,8 +126,8 @@ sync_code sync_stream_send(struct sync_stream *stream);
 /* Prepares to follow a redirect when the exchange is over, or refuses to. */
 enum sync_body sync_stream_follow(struct sync_stream *stream, const struct sync_response *response);
 
-/* Asks the host for headers, unless it has been asked for that and has not answered. */
-void sync_client_ask(sync_client *client, enum sync_ask purpose);
+/* Asks the host for headers. false: no memory. */
+bool sync_client_ask(sync_client *client);
 
 /* Starts and stops polling as the mode and the stream's state want it, and tells the state if it is another one now. */
 void sync_client_weigh(sync_client *client);
@@ -142,7 +138,8 @@ int64_t sync_client_wall_time_ms(const sync_client *client, int64_t at_ms);
 /* Delivers an event of our own, in the wire's JSON. false: no memory. */
 bool sync_client_bring(sync_client *client, sync_source source, sync_span raw);
 
-/* ---- polling: poll.c --------------------------------------------------------------------------------------------- */
+/* ---- polling: polling.c ---------------------------------------------------------------------------------------------
+ */
 
 void sync_poll_init(sync_client *client);
 void sync_poll_fini(sync_client *client);

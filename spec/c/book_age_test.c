@@ -269,7 +269,7 @@ static void write_order(char *out, size_t size, const struct server *server, uns
 
 /* The members as the book has them; 0: none. */
 static void read_members(unsigned members[MEMBERS]) {
-  struct sync_order order;
+  sync_order order;
   struct sync_object object;
   memset(members, 0, MEMBERS * sizeof *members);
   if (!sync_book_get(&book, SPAN("A"), &order)) return;

@@ -81,7 +81,7 @@ static void what_changed_and_what_was_before_is_told(void **state) {
 
 static void texts_are_plain_whatever_their_spelling(void **state) {
   (void)state;
-  struct sync_order order;
+  sync_order order;
   tell("A", "{\"orderStage\":\"\\u006fpen\",\"paymentStatus\":7,\"overallStatus\":\"r\\/\\u0064y\"}", 0);
   assert_true(sync_book_get(&book, SPAN("A"), &order));
   check_span(order.stage, "open");
@@ -113,7 +113,7 @@ static void the_events_word_on_the_stage_before_helps_where_the_book_knows_none(
 
 static void where_when_and_how_new_is_told(void **state) {
   (void)state;
-  struct sync_order order;
+  sync_order order;
   struct sync_change change = {.order_id = SPAN("A"), .patch = SPAN("{\"n\":1}"), .at_ms = 700, .as_of_ms = 50};
   sync_book_apply(&book, &change, &effect);
   assert_true(sync_book_get(&book, SPAN("A"), &order));
@@ -166,8 +166,8 @@ static void what_a_snapshot_does_not_mention_is_missing(void **state) {
   (void)state;
   for (const char *id = "A\0B\0C\0D\0E\0"; *id; id += 2) tell(id, "{\"n\":1}", 10);
   uint64_t mark = sync_book_mark(&book);
-  struct sync_book_cursor cursor = {0};
-  struct sync_order order;
+  sync_order_place cursor = {0};
+  sync_order order;
   show_since(mark, "B", "{\"n\":1}");                           /* confirmed */
   assert_int_equal(tell("D", "{\"n\":0}", 5), SYNC_BOOK_OLDER); /* old news, but it is there */
   show_since(mark, "F", "{\"n\":1}");                           /* new */
@@ -188,15 +188,15 @@ static void what_a_snapshot_does_not_mention_is_missing(void **state) {
 
 static void two_snapshots_may_be_under_way_at_once(void **state) {
   (void)state;
-  struct sync_order order;
+  sync_order order;
   tell("A", "{}", 0);
   tell("B", "{}", 0);
   uint64_t first = sync_book_mark(&book);
   show_since(first, "A", "{\"orderID\":\"A\"}");
   uint64_t second = sync_book_mark(&book);
   show_since(second, "B", "{\"orderID\":\"B\"}");
-  assert_false(sync_book_each_missing(&book, first, &(struct sync_book_cursor){0}, &order));
-  assert_true(sync_book_each_missing(&book, second, &(struct sync_book_cursor){0}, &order));
+  assert_false(sync_book_each_missing(&book, first, &(sync_order_place){0}, &order));
+  assert_true(sync_book_each_missing(&book, second, &(sync_order_place){0}, &order));
   check_span(order.id, "A");
 }
 
@@ -261,8 +261,8 @@ static enum sync_book_outcome take_step(unsigned step) {
 /* What is in the book, as one number. */
 static uint64_t digest(void) {
   uint64_t sum = sync_book_count(&book);
-  struct sync_book_cursor cursor = {0};
-  struct sync_order order;
+  sync_order_place cursor = {0};
+  sync_order order;
   while (sync_book_each(&book, &cursor, &order)) {
     sum = sum * 31 + sync_map_hash(order.id);
     sum = sum * 31 + sync_map_hash(order.json);

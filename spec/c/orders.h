@@ -56,13 +56,13 @@ static inline enum sync_book_outcome delete_order(const char *id, int64_t at_ms)
 }
 
 static inline bool is_listed(const char *id) {
-  struct sync_order order;
+  sync_order order;
   return sync_book_get(&book, span_of(id), &order);
 }
 
 /* The book has this order, with this JSON to the byte. */
 static inline void check_order(const char *id, const char *json) {
-  struct sync_order order;
+  sync_order order;
   if (!sync_book_get(&book, span_of(id), &order)) fail_msg("%s is not listed", id);
   check_span(order.id, id);
   check_span(order.json, json);
@@ -71,8 +71,8 @@ static inline void check_order(const char *id, const char *json) {
 /* The orders listed are those of `expected`, "A B C", the one that was changed last first. */
 static inline void check_listed(const char *expected) {
   char listed[256] = "";
-  struct sync_book_cursor cursor = {0};
-  struct sync_order order;
+  sync_order_place cursor = {0};
+  sync_order order;
   size_t count = 0;
   for (; sync_book_each(&book, &cursor, &order); count++) {
     size_t length = strlen(listed);

@@ -1,4 +1,4 @@
-/* poll.c - asking for snapshots. What they say is taken in by snapshots.c. */
+/* polling.c - asking for snapshots. What they say is taken in by snapshots.c. */
 #include <string.h>
 
 #include "client.h"
@@ -36,6 +36,14 @@ static void send_request(sync_client *client) {
   sync_poll_fail(client, &failure, 0);
 }
 
+static void ask_for_headers(sync_client *client) {
+  sync_failure failure;
+  client->poll.asks = sync_client_ask(client);
+  if (client->poll.asks) return;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for headers");
+  sync_poll_fail(client, &failure, 0);
+}
+
 static void begin(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   poll->mark = sync_book_mark(&client->book);
@@ -44,13 +52,14 @@ static void begin(sync_client *client) {
   if (!poll->url)
     ask_host(client);
   else if (client->options.ask_headers && poll->with_client_headers)
-    sync_client_ask(client, SYNC_ASK_POLL);
+    ask_for_headers(client);
   else
     send_request(client);
 }
 
 void sync_poll_answered(sync_client *client) {
-  if (client->poll.poller.phase == SYNC_POLLER_BUSY) send_request(client);
+  client->poll.asks = false;
+  send_request(client);
 }
 
 /* ---- the end of it ----------------------------------------------------------------------------------------------- */
@@ -59,6 +68,7 @@ void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t re
   struct sync_poll *poll = &client->poll;
   bool was_broken = sync_poller_is_broken(&poll->poller);
   sync_failure told = *failure;
+  poll->asks = poll->at_host = false;
   sync_poller_failed(&poll->poller, sync_loop_now_ms(client->loop), retry_after_ms);
   client->counters.totals.poll_failures++;
   told.attempt = poll->poller.failures;
@@ -74,7 +84,6 @@ void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t re
 static void time_out(sync_client *client) {
   sync_failure failure;
   if (client->poll.stream) sync_stream_abort(client->poll.stream);
-  client->poll.at_host = false;
   sync_failure_set(&failure, SYNC_POLL_FAILED, "no snapshot within %lld ms",
                    (long long)client->poll.poller.config.timeout_ms);
   sync_poll_fail(client, &failure, 0);
@@ -242,7 +251,7 @@ void sync_poll_stop(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   sync_poll_regularly(client, false);
   if (poll->stream) sync_stream_abort(poll->stream);
-  poll->at_host = false;
+  poll->asks = poll->at_host = false;
   sync_snapshots_stop(client);
   sync_poller_reset(&poll->poller);
 }

@@ -1,9 +1,9 @@
 /*
- * poll.h - polling: asking for a snapshot of the orders, by url or of the host, and taking it in bit by bit: what it
+ * polling.h - polling: asking for a snapshot of the orders, by url or of the host, and taking it in bit by bit: what it
  * changes in the order book is brought as events. When to ask is poller.h's.
  */
-#ifndef SYNC_POLL_H
-#define SYNC_POLL_H
+#ifndef SYNC_POLLING_H
+#define SYNC_POLLING_H
 
 #include "book.h"
 #include "poller.h"
@@ -22,6 +22,7 @@ struct sync_poll {
   struct sync_poller poller;
   char *url;                  /* NULL: the host is asked, or nobody */
   struct sync_stream *stream; /* NULL: none has been made */
+  bool asks;                  /* waits for headers */
   bool at_host;               /* the host has been asked and has not answered */
   bool with_client_headers;   /* the url is of the stream's origin */
   struct sync_buffer body;
