@@ -188,7 +188,8 @@ static bool stream_fails(const sync_client *client) {
 
 /* Polling that began goes on until the stream has not only opened but said something. */
 static bool wants_polling(const sync_client *client) {
-  if (!client->wanted || !sync_poll_is_possible(client)) return false;
+  if (!client->wanted || client->poll_barred || !sync_poll_is_possible(client)) return false;
+  if (client->poll_forced) return true;
   if (client->options.mode == SYNC_MODE_POLL) return true;
   if (client->options.mode != SYNC_MODE_AUTO) return false;
   bool connected = client->connection.state == SYNC_CONNECTED && client->proven;
@@ -209,8 +210,7 @@ void sync_client_weigh(sync_client *client) {
   show_state(client);
 }
 
-/* ---- news of the connection ---------------------------------------------------------------------------------------
- */
+/* ---- news of the connection -------------------------------------------------------------------------------------- */
 
 /* What was missed while away: a server with ids sends it again; else, and after polling, a snapshot tells. The first
  * one of a client fills its order book. */

@@ -208,6 +208,7 @@ sync_code sync_client_connect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
   client->wanted = true;
+  client->poll_barred = false;
   start_stream(client, &actions);
   return follow(client, &actions);
 }
@@ -215,7 +216,7 @@ sync_code sync_client_connect(sync_client *client) {
 sync_code sync_client_disconnect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
-  client->wanted = client->mute = false;
+  client->wanted = client->mute = client->poll_forced = false;
   sync_poll_stop(client);
   sync_connection_stop(&client->connection, &actions);
   return follow(client, &actions);
@@ -230,6 +231,24 @@ sync_code sync_client_reconnect(sync_client *client) {
   else if (sync_poll_is_possible(client))
     sync_poll_once(client, SYNC_SOURCE_POLL);
   return follow(client, &actions);
+}
+
+static sync_code set_polling(sync_client *client, bool forced) {
+  const struct sync_actions none = {.count = 0};
+  if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
+  if (!sync_poll_is_possible(client)) return SYNC_OPTION;
+  client->poll_forced = forced;
+  client->poll_barred = !forced;
+  (void)fresh_now_ms(client);
+  return follow(client, &none);
+}
+
+sync_code sync_client_start_polling(sync_client *client) {
+  return set_polling(client, true);
+}
+
+sync_code sync_client_stop_polling(sync_client *client) {
+  return set_polling(client, false);
 }
 
 sync_code sync_client_poll(sync_client *client) {

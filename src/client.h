@@ -58,6 +58,8 @@ struct sync_client {
 
   struct sync_connection connection;
   bool wanted;      /* the host wants news */
+  bool poll_forced; /* start_polling() */
+  bool poll_barred; /* stop_polling() */
   bool proven;      /* the stream has brought bytes since it opened */
   bool mute;        /* it opened, brought none, and was given up */
   sync_state state; /* as it is told: the connection's, or polling */

@@ -62,9 +62,8 @@ void sync_loop_settle(sync_loop *loop);
 /* Microseconds of a clock that never goes back. */
 int64_t sync_loop_clock_us(void);
 
-/* Milliseconds of the loop's clock, which never goes back; and of the wall clock, since the epoch. */
+/* Milliseconds of the loop's clock, as of this turn. */
 int64_t sync_loop_now_ms(const sync_loop *loop);
-int64_t sync_loop_wall_ms(const sync_loop *loop);
 
 /* Whether there is neither a network nor a clock: played.c. */
 bool sync_loop_is_played(const sync_loop *loop);

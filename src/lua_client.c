@@ -330,6 +330,14 @@ static int client_poll(lua_State *L) {
   return command(L, sync_client_poll);
 }
 
+static int client_start_polling(lua_State *L) {
+  return command(L, sync_client_start_polling);
+}
+
+static int client_stop_polling(lua_State *L) {
+  return command(L, sync_client_stop_polling);
+}
+
 /* core:snapshot(json): "": nothing has changed */
 static int client_snapshot(lua_State *L) {
   struct handle *handle = check_handle(L);
@@ -367,13 +375,13 @@ static int order_by_id(lua_State *L) {
 static int next_order(lua_State *L) {
   const struct handle *handle = lua_touserdata(L, lua_upvalueindex(LUA_JSON_MEMORY_VALUES + 1));
   sync_order order;
+  lua_settop(L, 1);
   sync_order_place *place = lua_touserdata(L, 1);
   if (!place) {
     place = lua_newuserdata(L, sizeof *place);
     memset(place, 0, sizeof *place);
     lua_replace(L, 1);
   }
-  lua_settop(L, 1);
   if (!handle->client || !sync_client_each_order(handle->client, place, &order)) return 0;
   compat_push_span(L, order.stage);
   compat_push_span(L, order.payment);
@@ -513,6 +521,8 @@ void lua_client_open(lua_State *L) {
       {"poll", client_poll},
       {"snapshot", client_snapshot},
       {"snapshot_failed", client_snapshot_failed},
+      {"start_polling", client_start_polling},
+      {"stop_polling", client_stop_polling},
       {"network_changed", client_network_changed},
       {"reconnect", client_reconnect},
       {"refuse", client_refuse},

@@ -61,6 +61,12 @@ static int loop_spent(lua_State *L) {
   return 1;
 }
 
+/* loop:wall_ms(): milliseconds since the epoch */
+static int loop_wall_ms(lua_State *L) {
+  compat_push_integer(L, sync_loop_wall_ms(check_loop(L)));
+  return 1;
+}
+
 /* loop:play(until_ms): time goes on to there, or to the first moment when something is due */
 static int loop_play(lua_State *L) {
   sync_loop_play(check_loop(L), (int64_t)luaL_checknumber(L, 2));
@@ -127,9 +133,19 @@ static void push_codes(lua_State *L) {
 
 static void open_loop(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"__gc", loop_gc},       {"alarm", loop_alarm}, {"clock_ms", loop_clock_ms},     {"play", loop_play},
-      {"client", loop_client}, {"fd", loop_fd},       {"forked", loop_forked},         {"ready", loop_ready},
-      {"spent", loop_spent},   {"step", loop_step},   {"timeout_ms", loop_timeout_ms}, {NULL, NULL},
+      {"__gc", loop_gc},
+      {"alarm", loop_alarm},
+      {"clock_ms", loop_clock_ms},
+      {"wall_ms", loop_wall_ms},
+      {"play", loop_play},
+      {"client", loop_client},
+      {"fd", loop_fd},
+      {"forked", loop_forked},
+      {"ready", loop_ready},
+      {"spent", loop_spent},
+      {"step", loop_step},
+      {"timeout_ms", loop_timeout_ms},
+      {NULL, NULL},
   };
   luaL_newmetatable(L, LOOP_TYPE);
   compat_set_functions(L, functions);

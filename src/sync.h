@@ -134,6 +134,9 @@ bool sync_loop_spent(sync_loop *loop);
 /* Milliseconds of the loop's clock, which never goes back. */
 int64_t sync_loop_clock_ms(const sync_loop *loop);
 
+/* Milliseconds since the epoch. */
+int64_t sync_loop_wall_ms(const sync_loop *loop);
+
 /* Ends a step's wait at `at_ms` of that clock, once, for what the host has to do then; it shows through the descriptor
  * as everything does. Takes the place of the one before; -1: none. */
 void sync_loop_alarm(sync_loop *loop, int64_t at_ms);
@@ -336,8 +339,11 @@ bool sync_client_next(sync_client *client, sync_item *item);
 /* ---- polling and the order book ------------------------------------------------------------------------------------
  */
 
-/* Polls now, whatever the mode and the interval say. SYNC_OPTION: there is nothing to poll. */
+/* Polls once, now. Polls now and at the interval, whatever the stream does, until told to stop; then not even while the
+ * stream is away, until the next start or connect. SYNC_OPTION: there is nothing to poll. */
 sync_code sync_client_poll(sync_client *client);
+sync_code sync_client_start_polling(sync_client *client);
+sync_code sync_client_stop_polling(sync_client *client);
 
 /* The answer to a SYNC_ITEM_FETCH: a list of orders in JSON, bare or in an object under `docs`, `orders` or `data`;
  * empty: nothing has changed. Or there is none, and `why`. */

@@ -2,12 +2,9 @@
 
 local core = require "sync.core"
 local decoder = require "sync.decoder"
-local duration = require "sync.duration"
-local filter = require "sync.filter"
 local listeners = require "sync.listeners"
 local options = require "sync.options"
 local raised = require "sync.raised"
-local subscription = require "sync.subscription"
 
 ---@class sync.Client
 ---@field core userdata the engine's client
@@ -20,8 +17,11 @@ Client.__index = Client
 
 local client = {}
 
-local STAGE_CHANGES = { "stage_change", "order_stage_change" }
-local HOUSEKEEPING = { connected = true, heartbeat = true }
+-- What it can do, by subject; each a table of methods.
+for _, subject in ipairs { "handlers", "history", "pull", "orders", "polling", "refreshing", "acks", "steps" } do
+  for name, method in pairs(require("sync.client." .. subject)) do Client[name] = method end
+end
+
 
 -- Entries of `subscriptions` that are not handlers of the user's; the core knows these numbers.
 local SIGNALS, DECODER = 0, -1
@@ -39,9 +39,12 @@ local function failure(code, message)
   return { code = code, class = row.class, message = message, hint = row.hint, retryable = row.retryable }
 end
 
-local function closed()
+--- What every method of a closed client gives.
+function Client.closed()
   return nil, "CLOSED: " .. core.codes.CLOSED.text, "CLOSED"
 end
+
+local closed = Client.closed
 
 local function log(self, level, message, fields)
   if self.options.log then pcall(self.options.log, level, message, fields) end
@@ -55,7 +58,9 @@ local function tell_error(self, problem)
   end, problem)
 end
 
-local function tell_handler_error(self, message, event)
+---@param message string
+---@param event? sync.Event
+function Client:tell_handler_error(message, event)
   self.handler_errors = self.handler_errors + 1
   local problem = failure("HANDLER", message)
   problem.event = event
@@ -63,9 +68,11 @@ local function tell_handler_error(self, message, event)
   tell_error(self, problem)
 end
 
-local function call_listeners(self, name, ...)
+--- Tells all who listen to `name`.
+---@param name string
+function Client:call_listeners(name, ...)
   listeners.call(self.listeners[name], function(message)
-    tell_handler_error(self, "on_" .. name .. ": " .. message)
+    self:tell_handler_error("on_" .. name .. ": " .. message)
   end, ...)
 end
 
@@ -85,15 +92,24 @@ end
 
 local SIGNAL = {
   ask = answer,
-  comment = function(self, signal) call_listeners(self, "comment", signal.text) end,
+  comment = function(self, signal) self:call_listeners("comment", signal.text) end,
   error = function(self, signal)
     signal.kind = nil
     tell_error(self, signal)
   end,
+  fetch = function(self) self:fetch_snapshot() end,
+  polled = function(self, signal)
+    signal.kind = nil
+    self:call_listeners("poll", signal)
+    self:touch_refreshers(signal.source == "backfill" and "resync" or "poll")
+    local answers = self.awaiting_poll
+    self.awaiting_poll = {}
+    for _, answer in ipairs(answers) do answer() end
+  end,
   state = function(self, signal)
     log(self, "info", ("%s -> %s"):format(signal.from, signal.to), signal)
-    call_listeners(self, "state", signal.to, signal.from)
-    if self.core then call_listeners(self, "health", self:health()) end
+    self:call_listeners("state", signal.to, signal.from)
+    if self.core then self:call_listeners("health", self:health()) end
   end,
 }
 
@@ -101,19 +117,24 @@ local function signal_subscription(self)
   return { own = true, delivered = 0, invoke = function(signal) SIGNAL[signal.kind](self, signal) end }
 end
 
--- ---- decode = function -------------------------------------------------------------------------------------------
+-- ---- events that pass through our hands before anybody gets them ---------------------------------------------------
+
+-- The event, or nil: it is for nobody.
+local function decode(self, event)
+  if type(self.options.decode) ~= "function" then return event end
+  local ok, kept = pcall(decoder.apply, self.options.decode, event)
+  if ok then return kept end
+  self.decode_errors = self.decode_errors + 1
+  tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", raised.text(kept))))
+end
 
 local function decoder_subscription(self)
   return { own = true, delivered = 0, invoke = function(event)
-    self.core:route() -- nobody gets it unless it can be decoded
-    local ok, kept = pcall(decoder.apply, self.options.decode, event)
-    if not self.core then return false end
-    if not ok then
-      self.decode_errors = self.decode_errors + 1
-      tell_error(self, failure("EVENT_DECODE", ("event id '%s': %s"):format(event.id or "", raised.text(kept))))
-      return false
-    end
-    if kept then self.core:route(event.type, event.order_id) end
+    self.core:route() -- nobody gets it unless it can be decoded, and may pass
+    local kept = decode(self, event)
+    if not self.core or not kept then return false end
+    if not self:passes_gate(event) then return false end
+    if self.core then self.core:route(event.type, event.order_id) end
     return kept
   end }
 end
@@ -138,7 +159,7 @@ local function make_drain(self)
     local ok, message
     repeat
       ok, message = xpcall(run, raised.traced)
-      if not ok then tell_handler_error(self, message, event) end
+      if not ok then self:tell_handler_error(message, event) end
     until ok or not self.core
     event, sub = nil, nil
     self.busy = false
@@ -149,8 +170,9 @@ local function make_drain(self)
   end
 end
 
--- The same for one event that is then given to the caller of next(); nil: nothing is there.
-local function pull(self)
+--- The same for one event that is then given to the caller of next(); nil: nothing is there.
+---@return sync.Event|nil
+function Client:pull()
   local event, sub
   local function run()
     event, sub = self.take(event, true)
@@ -163,7 +185,7 @@ local function pull(self)
   end
   repeat
     local ok, message = xpcall(run, raised.traced)
-    if not ok then tell_handler_error(self, message, event) end
+    if not ok then self:tell_handler_error(message, event) end
   until ok
   return event
 end
@@ -175,7 +197,7 @@ end
 ---@param loop sync.Loop
 ---@return sync.Client|nil, string|nil message, string|nil code
 function client.new(complete, loop)
-  local engine, message, code = loop:new_client(options.flatten(complete))
+  local engine, message, code = loop:new_client(options.flatten(complete, complete.violations ~= nil))
   if not engine then return nil, message, code end
   local self = setmetatable({
     core = engine,
@@ -186,9 +208,16 @@ function client.new(complete, loop)
     handler_errors = 0,
     decode_errors = 0,
     busy = false,
+    promises = {},      -- order id -> what optimistic() has promised of it
+    refreshers = {},    -- sync.Refresher -> its sync.Refresh
+    acknowledged = {},  -- by the number of the event
+    ack_count = 0,
+    awaiting_poll = {}, -- functions that wait for the end of the next poll
   }, Client)
   self.subscriptions[SIGNALS] = signal_subscription(self)
   self.take = engine:taker(self.subscriptions)
+  local order, next_order = engine:librarian()
+  self.librarian = { order = order, next = next_order }
   self.drain = make_drain(self)
   self:want()
   loop:add(self)
@@ -201,6 +230,7 @@ end
 function Client:close()
   if not self.core then return true end
   self.final = { health = self:health(), metrics = self:metrics() }
+  for refresher in pairs(self.refreshers) do refresher.refresh:cancel() end
   self.loop:remove(self)
   self.core:close()
   self.core = nil
@@ -220,7 +250,7 @@ end
 -- Tells the engine what to queue beyond what subscriptions want.
 function Client:want()
   if not self.core then return end
-  local decodes = type(self.options.decode) == "function"
+  local decodes = type(self.options.decode) == "function" or self:is_gated()
   if decodes and not self.subscriptions[DECODER] then self.subscriptions[DECODER] = decoder_subscription(self) end
   self.core:want(self.pulls or decodes, self.listeners.comment ~= nil, self.pulls or self.held)
 end
@@ -259,11 +289,11 @@ end
 
 local function configure(self, complete)
   if not self.core then return closed() end
-  local ok, message, code = self.core:configure(options.flatten(complete))
+  local ok, message, code = self.core:configure(options.flatten(complete, self:is_gated()))
   if not ok then return nil, message, code end
   self.options = complete
   self:want()
-  if complete.mode == "off" then self.core:disconnect() end
+  self.gate = nil -- made anew, should its rules have changed
   return true
 end
 
@@ -302,8 +332,8 @@ function Client:health()
   health.status = STATUS[health.state]
   health.is_connected = health.state == "connected"
   health.is_connecting = health.status == "connecting"
-  health.is_polling_fallback = false
-  health.stale = not health.is_connected
+  health.is_polling_fallback = health.state == "polling_fallback"
+  health.stale = not health.is_connected and not health.is_polling_fallback
   health.handler_error = self.last_handler_error
   return health
 end

@@ -31,7 +31,9 @@ end
 -- Methods of the default client, as functions.
 local METHODS = {
   "subscribe", "on_order", "on_event", "on_stage_change", "on_state", "on_health", "on_error", "on_comment", "health",
-  "metrics", "events", "latest", "reconnect", "network_changed", "disconnect", "configure", "next", "stream", "close",
+  "metrics", "events", "latest", "order", "orders", "optimistic", "on_poll", "start_polling", "stop_polling",
+  "auto_refresh", "on_dashboard", "ack", "ack_all", "unacknowledged", "on_violation", "on_overdue", "reconnect",
+  "network_changed", "disconnect", "configure", "next", "stream", "close",
 }
 
 for _, name in ipairs(METHODS) do

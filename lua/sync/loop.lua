@@ -1,8 +1,9 @@
--- The loop that clients share: steps, and the delivery of what they brought. A program has one; a test
+-- The loop that clients share: steps, the delivery of what they brought, and what is due later. A program has one; a test
 -- of its own has others (sync.testing), of which nobody else's clients are part.
 
 local core = require "sync.core"
 local duration = require "sync.duration"
+local timers = require "sync.timers"
 
 -- How long one wait lasts at most. It would end with the first event anyway; but Ctrl-C in the lua
 -- program sets a hook that only runs when Lua does.
@@ -12,12 +13,18 @@ local RUN_STEP_MS = 500
 ---@field engine userdata the core's loop
 ---@field clients table<lightuserdata, sync.Client> by the address of the core's client; strong: an open client lives
 ---@field order sync.Client[] open clients, oldest first
+---@field timers sync.Timers
 ---@field stopped boolean
 local Loop = {}
 Loop.__index = Loop
 
 local function begin(self, engine)
   self.engine, self.clients, self.order = engine, {}, {}
+  self.timers = timers.new {
+    now = function() return engine:clock_ms() end,
+    arm = function(at_ms) engine:alarm(at_ms) end,
+    on_failure = function(message) self:tell_failure(message) end,
+  }
 end
 
 --- Makes the core's client from its flat options.
@@ -46,6 +53,13 @@ end
 ---@return sync.Client|nil
 function Loop:first()
   return self.order[1]
+end
+
+-- A timer's function that fails has no client of its own to tell: each open one tells its error handlers.
+function Loop:tell_failure(message)
+  local open = {}
+  for index, client in ipairs(self.order) do open[index] = client end
+  for _, client in ipairs(open) do client:tell_handler_error(message) end
 end
 
 -- Hands over what the clients have, each in turn, until nothing is left or the step's budget is spent. A client with a
@@ -78,6 +92,7 @@ function Loop:step(timeout_ms, budget_ms)
   local ok, message, code = self.engine:step(timeout_ms, microseconds(budget_ms))
   if not ok and code ~= "CLOSED" then return nil, message, code end
   deliver(self)
+  self.timers:run(function() return self.engine:spent() end)
   return true
 end
 
@@ -114,6 +129,12 @@ end
 ---@return integer milliseconds
 function Loop:timeout_ms()
   return self.engine:timeout_ms()
+end
+
+--- Milliseconds since the epoch, on the clock that events' times are of.
+---@return integer
+function Loop:wall_ms()
+  return self.engine:wall_ms()
 end
 
 --- Milliseconds of a clock that never goes back.

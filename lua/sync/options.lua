@@ -2,16 +2,27 @@
 -- flat table that the core takes. Misuse raises an error that names the option's full path. What is not given is left
 -- out: the defaults are the core's (sync_options_init in src/options.c).
 
+local mode = require "sync.mode"
+local rollout = require "sync.rollout"
+local stages = require "sync.stages"
 local suggest = require "sync.suggest"
+local violations = require "sync.violations"
 
 local options = {}
 
-local MODES = { auto = true, stream = true, off = true, poll = false, compare = false } -- false: not yet
+local MODES = { auto = true, stream = true, off = true, poll = true, compare = false } -- false: not yet
 local DECODES = { order = true, json = true, none = true }
 
 -- Lua 5.1 has no integers: a whole number is one.
 local function is_integer(value)
   return type(value) == "number" and value == math.floor(value) and value >= -2 ^ 53 and value <= 2 ^ 53
+end
+
+local function is_headers(given)
+  for name, text in pairs(given) do
+    if type(name) ~= "string" or (type(text) ~= "string" and type(text) ~= "number") then return false end
+  end
+  return true
 end
 
 -- What a kind accepts, and how it is called in a message.
@@ -37,19 +48,18 @@ local KINDS = {
     end
     return true
   end },
+  polling = { "a table, or false", function(value) return type(value) == "table" or value == false end },
+  fixed_headers = { "a table of strings", function(value)
+    return type(value) == "table" and is_headers(value)
+  end },
   secret = { "a string or a function", function(value)
     return type(value) == "string" or type(value) == "function"
   end },
   headers = { "a table of strings or a function", function(value)
-    if type(value) == "function" then return true end
-    if type(value) ~= "table" then return false end
-    for name, text in pairs(value) do
-      if type(name) ~= "string" or (type(text) ~= "string" and type(text) ~= "number") then return false end
-    end
-    return true
+    return type(value) == "function" or type(value) == "table" and is_headers(value)
   end },
   idle = { "\"auto\" or an integer (milliseconds)", function(value) return value == "auto" or is_integer(value) end },
-  mode = { "one of auto, stream, off", function(value)
+  mode = { "one of auto, stream, poll, off, or a function", function(value)
     return MODES[value] ~= nil or type(value) == "function"
   end },
   count = { "a whole number, 0 or more", function(value) return is_integer(value) and value >= 0 end },
@@ -115,10 +125,21 @@ local SPEC = {
     timestamp = { "string", core = "field_timestamp" },
     data = { "string", core = "field_data" },
   } },
-  polling = { "table", later = "polling", absent = false },
+  polling = { "polling", fields = {
+    url = { "string", core = "poll_url" },
+    fetch = { "function" },
+    interval_ms = { "duration", core = "poll_interval_ms" },
+    timeout_ms = { "duration", core = "poll_timeout_ms" },
+    headers = { "fixed_headers" },
+    partial = { "boolean", core = "poll_is_partial" },
+  } },
+  max_snapshot_bytes = { "count", core = true },
+  book_limit = { "count", core = true },
+  stages = { "table" },
+  violations = { "table" },
   persistence = { "string", later = "journal on disk", absent = false },
   ack = { "ack", later = "acknowledgement", absent = "auto" },
-  rollout = { "table", later = "polling" },
+  rollout = { "table" },
   redact = { "table", later = "journal on disk" },
 }
 
@@ -165,9 +186,8 @@ local function check_value(path, name, descriptor, value)
   local kind = KINDS[descriptor[1]]
   check_nul(path, name, value, descriptor[1])
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
-  if descriptor[1] == "mode" and not MODES[value] then
-    local what = type(value) == "function" and "mode function" or value
-    fail(path, "not yet: this version has no %s; use \"auto\"", what)
+  if descriptor[1] == "mode" and MODES[value] == false then
+    fail(path, "not yet: this version has no %s; use \"auto\"", value)
   end
 end
 
@@ -178,7 +198,7 @@ local function check_table(given, spec, prefix)
     local path = prefix .. tostring(name)
     if not descriptor then fail(path, "unknown option%s", suggest.hint(tostring(name), names_of(spec))) end
     check_value(path, name, descriptor, value)
-    if descriptor.fields then check_table(value, descriptor.fields, path .. ".") end
+    if descriptor.fields and value then check_table(value, descriptor.fields, path .. ".") end
   end
 end
 
@@ -188,6 +208,17 @@ local function own(value)
   local copy = {}
   for key, item in pairs(value) do copy[key] = item end
   return copy
+end
+
+-- What only one of the modules knows how to check.
+local function check_parts(given)
+  if given.stages then stages.check(given.stages) end
+  if given.violations then violations.check(given.violations) end
+  if given.rollout then rollout.check(given.rollout) end
+  local polling = given.polling
+  if polling and (polling.url ~= nil) == (polling.fetch ~= nil) then
+    fail("polling", "expected either a url or a fetch function")
+  end
 end
 
 -- What was given, over the profile, over what was there before.
@@ -210,6 +241,7 @@ function options.check(given, base)
     error("sync.connect: expected a url or a table of options, got " .. describe(given), 0)
   end
   check_table(given, SPEC, "")
+  check_parts(given)
   if not base and given.url == nil then fail("url", "required, for example \"http://127.0.0.1:8080\"") end
   return complete_with(given, base)
 end
@@ -294,15 +326,23 @@ end
 
 --- The flat table that the core takes.
 ---@param complete table
+---@param gated boolean every event passes through Lua before anybody gets it
 ---@return table
-function options.flatten(complete)
+function options.flatten(complete, gated)
   local flat = {}
   for name, descriptor in pairs(SPEC) do
     if descriptor.core then flat[name] = complete[name] end
   end
-  for _, group in ipairs { "tls", "fields" } do
-    for name, value in pairs(complete[group] or {}) do flat[SPEC[group].fields[name].core] = value end
+  for _, group in ipairs { "tls", "fields", "polling" } do
+    for name, value in pairs(complete[group] or {}) do
+      local place = SPEC[group].fields[name].core
+      if place then flat[place] = value end
+    end
   end
+  local polling = complete.polling or {}
+  flat.poll_by_host = polling.fetch ~= nil
+  flat.poll_headers = header_list(polling.headers or {})
+  flat.mode = mode.of(complete)
   flat.url, flat.fallback_urls = split_urls(complete.url)
   flat.resolve = resolve_list(complete.resolve)
   local types = complete.event_types
@@ -310,10 +350,11 @@ function options.flatten(complete)
   flat.event_types = some(type(types) == "table" and table.concat(types, ",") or types)
   flat.idle_timeout_ms = complete.idle_timeout_ms ~= "auto" and complete.idle_timeout_ms or nil
   flat.stop_when_exhausted = complete.on_exhausted == "stop"
-  flat.auto_connect = complete.auto_connect ~= false and complete.mode ~= "off"
+  flat.auto_connect = complete.auto_connect ~= false and flat.mode ~= "off"
   flat.ask_headers = options.asks(complete)
-  flat.decoded_by_host = type(complete.decode) == "function"
-  flat.decode = flat.decoded_by_host and "none" or complete.decode
+  local decodes = type(complete.decode) == "function"
+  flat.decoded_by_host = decodes or gated
+  flat.decode = decodes and "none" or complete.decode
   flat.headers = header_list(type(complete.headers) == "table" and complete.headers or {},
     type(complete.token) == "string" and complete.token or nil)
   return flat

@@ -76,7 +76,11 @@ function methods:on_stage_change(order_id, fn, step)
   return subscribe(self, fn, checked, adapt_stage_change(checks.options("on_stage_change", step, STEP_NAMES)))
 end
 
-local function listen(self, name, fn)
+--- Adds a function to those who listen to `name`.
+---@param name string
+---@param fn function
+---@return sync.Listener|nil, string|nil message, string|nil code
+function methods:listen(name, fn)
   if not self.core then return self.closed() end
   self.listeners[name] = self.listeners[name] or {}
   return listeners.add(self.listeners[name], fn)
@@ -87,7 +91,7 @@ end
 ---@return sync.Listener
 function methods:on_state(fn)
   checks.fn("on_state", fn)
-  return listen(self, "state", fn)
+  return self:listen("state", fn)
 end
 
 --- Calls `fn(health)` at every change of the state.
@@ -95,7 +99,7 @@ end
 ---@return sync.Listener
 function methods:on_health(fn)
   checks.fn("on_health", fn)
-  return listen(self, "health", fn)
+  return self:listen("health", fn)
 end
 
 --- Calls `fn{code=, message=, hint=, retryable=, status=, attempt=, next_retry_at=}` for everything that goes wrong.
@@ -103,7 +107,7 @@ end
 ---@return sync.Listener
 function methods:on_error(fn)
   checks.fn("on_error", fn)
-  return listen(self, "error", fn)
+  return self:listen("error", fn)
 end
 
 --- Calls `fn(text)` for every comment of the stream.
@@ -111,7 +115,7 @@ end
 ---@return sync.Listener
 function methods:on_comment(fn)
   checks.fn("on_comment", fn)
-  local listener, message, code = listen(self, "comment", fn)
+  local listener, message, code = self:listen("comment", fn)
   self:want()
   return listener, message, code
 end

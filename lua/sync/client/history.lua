@@ -21,7 +21,10 @@ function methods:select(checked)
     local event = self.history(age)
     if not event then break end
     event = decoded(self, event)
-    if event and filter.accepts(checked, event) then newest_first[#newest_first + 1] = event end
+    if event and filter.accepts(checked, event) then
+      if self.acknowledged[event.seq] then rawset(event, "acknowledged", true) end
+      newest_first[#newest_first + 1] = event
+    end
     age = age + 1
   end
   local events, count = {}, #newest_first

@@ -10,8 +10,8 @@ local HOUSEKEEPING = { connected = true, heartbeat = true }
 
 -- Pulls until an order event comes out.
 local function pull_order_event(self)
-  local event = pull(self)
-  while event and HOUSEKEEPING[event.type] do event = pull(self) end
+  local event = self:pull()
+  while event and HOUSEKEEPING[event.type] do event = self:pull() end
   return event
 end
 

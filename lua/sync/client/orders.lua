@@ -1,0 +1,155 @@
+-- The order book as users see it: the engine's orders, with what this program expects laid over them. Methods of
+-- sync.Client.
+
+local checks = require "sync.client.checks"
+
+local methods = {}
+
+local FILTER_NAMES = {
+  stage = true, payment = true, status = true, updated_since = true, limit = true, sort = true, where = true,
+}
+
+-- ---- one order -----------------------------------------------------------------------------------------------------
+
+-- What optimistic() has promised of an order, the oldest promise first.
+local function lay_over(self, order_id, order)
+  for _, promise in ipairs(self.promises[order_id] or {}) do
+    order = order or { orderID = order_id, source = "optimistic", as_of = promise.at_ms }
+    for name, value in pairs(promise.patch) do order[name] = value end
+    order.optimistic = true
+  end
+  return order
+end
+
+--- The latest known state of an order: its own members, and `as_of` (milliseconds since the epoch), `source` ("stream",
+--- "poll" or "backfill"), `stale` (neither the stream nor polling keeps it up to date now) and `optimistic`. nil: not known.
+---@param order_id string
+---@return table|nil
+function methods:order(order_id)
+  if type(order_id) ~= "string" then checks.misuse("order", "expected an order id, got a %s", type(order_id)) end
+  if not self.core then return nil end
+  local order = lay_over(self, order_id, self.librarian.order(order_id))
+  if order then order.stale = self:health().stale end
+  return order
+end
+
+-- ---- many ----------------------------------------------------------------------------------------------------------
+
+local function is_among(wanted, value)
+  if wanted == nil or wanted == "*" or wanted == value then return true end
+  if type(wanted) ~= "table" then return false end
+  for _, item in ipairs(wanted) do
+    if item == value then return true end
+  end
+  return false
+end
+
+local function by_id(a, b) return tostring(a.orderID) < tostring(b.orderID) end
+
+local function sorter(sort)
+  if type(sort) == "function" then return sort end
+  if sort == "id" then return by_id end
+  if sort == nil or sort == "changed" then return nil end -- as the book has them
+  local descending = sort:sub(1, 1) == "-"
+  local name = descending and sort:sub(2) or sort
+  return function(a, b)
+    local first, second = a[name], b[name]
+    if descending then first, second = second, first end
+    if first == nil or second == nil then return first ~= nil end
+    if type(first) == type(second) and first ~= second then return first < second end
+    return by_id(a, b)
+  end
+end
+
+-- Promises may change what the filter asks for, so such orders are looked at themselves.
+local function is_meant(self, filter, id, stage, payment, status, updated_ms)
+  if self.promises[id] then
+    local order = self:order(id)
+    stage, payment, status = order.orderStage or stage, order.paymentStatus or payment, order.overallStatus or status
+  end
+  return is_among(filter.stage, stage) and is_among(filter.payment, payment) and is_among(filter.status, status)
+    and (not filter.updated_since or updated_ms >= filter.updated_since)
+end
+
+--- The orders that a filter means: `stage`, `payment`, `status` (a value or a list), `updated_since` (milliseconds since the
+--- epoch, by the server's clock), `where` (a function of the order), `limit`, and `sort`: "changed" (the default: the most
+--- recently changed first), "id", the name of a member ("-totalAmount": the largest first), or a function of two orders.
+---@param filter? table
+---@return table[]
+function methods:orders(filter)
+  filter = checks.options("orders", filter, FILTER_NAMES)
+  local limit = checks.integer("orders", "limit", filter.limit, 0, math.huge)
+  local compare = sorter(filter.sort)
+  local list = {}
+  if not self.core then return list end
+  local place, stage, payment, status, updated_ms, id = self.librarian.next()
+  while place and (compare or #list < limit) do
+    if is_meant(self, filter, id, stage, payment, status, updated_ms) then
+      local order = self:order(id)
+      if not filter.where or filter.where(order) then list[#list + 1] = order end
+    end
+    place, stage, payment, status, updated_ms, id = self.librarian.next(place)
+  end
+  if compare then table.sort(list, compare) end
+  while #list > limit do list[#list] = nil end
+  return list
+end
+
+-- ---- promises ------------------------------------------------------------------------------------------------------
+
+---@class sync.Promise what client:optimistic gives
+---@field order_id string
+---@field patch table
+---@field state "pending"|"committed"|"rolled_back"|"settled" settled: the server has spoken
+local Promise = {}
+Promise.__index = Promise
+
+local function withdraw(promise, state)
+  if promise.state ~= "pending" and promise.state ~= "committed" then return end
+  promise.state = state
+  local list = promise.client.promises[promise.order_id] or {}
+  for index, candidate in ipairs(list) do
+    if candidate == promise then table.remove(list, index) end
+  end
+  if #list == 0 then promise.client.promises[promise.order_id] = nil end
+end
+
+--- What was promised has been done, as far as this program knows: the book goes on showing it until the server speaks.
+function Promise:commit()
+  if self.state == "pending" then self.state = "committed" end
+end
+
+--- It has not: the book shows what the server said last.
+function Promise:rollback()
+  withdraw(self, "rolled_back")
+end
+
+--- Shows `patch` in the book at once, over what the server has said of the order, until it says something new.
+---@param order_id string
+---@param patch table members of the order
+---@return sync.Promise|nil, string|nil message, string|nil code
+function methods:optimistic(order_id, patch)
+  if type(order_id) ~= "string" then checks.misuse("optimistic", "expected an order id, got a %s", type(order_id)) end
+  if type(patch) ~= "table" then checks.misuse("optimistic", "expected a table, got a %s", type(patch)) end
+  if not self.core then return self.closed() end
+  local copy = {}
+  for name, value in pairs(patch) do copy[name] = value end
+  local promise = setmetatable({
+    client = self, order_id = order_id, patch = copy, state = "pending", at_ms = self.loop:wall_ms(),
+  }, Promise)
+  self.promises[order_id] = self.promises[order_id] or {}
+  table.insert(self.promises[order_id], promise)
+  self:settle_promises()
+  return promise
+end
+
+-- The server's word ends every promise about an order.
+function methods:settle_promises()
+  if self.settling then return end
+  self.settling = self:subscribe(function(event)
+    local list = event.order_id and self.promises[event.order_id]
+    while list and list[1] do withdraw(list[1], "settled") end
+  end)
+end
+
+return methods

@@ -1,0 +1,124 @@
+-- The life of an order as this client watches over it: client:on_violation and client:on_overdue, and the gate that events
+-- pass when a step that the declared life does not have may be held, dropped or asked about. Methods of sync.Client.
+
+local checks = require "sync.client.checks"
+local filter = require "sync.filter"
+local overdue = require "sync.overdue"
+local stages = require "sync.stages"
+local violations = require "sync.violations"
+
+local methods = {}
+
+local OVERDUE_NAMES = { stage = true, after_ms = true }
+local STAGE_CHANGES = { stage_change = true, order_stage_change = true }
+
+-- ---- the gate ------------------------------------------------------------------------------------------------------
+
+-- An event that was held is delivered outside the engine's turn: to those that want it now.
+local function deliver_late(self, event)
+  for id, sub in pairs(self.subscriptions) do
+    if id > 0 and filter.accepts(sub.filter, event) then
+      sub.delivered = sub.delivered + 1
+      local ok, problem = pcall(sub.invoke, event)
+      if not ok then self:tell_handler_error(tostring(problem), event) end
+    end
+  end
+end
+
+-- Whoever asks gets what the next poll makes of the order; without one to come, what is known.
+local function ask_snapshot(self, order_id, reply)
+  local function answer()
+    local order = self.core and self.librarian.order(order_id)
+    reply(order and order.orderStage)
+  end
+  if not self.core:poll() then return answer() end
+  self.awaiting_poll[#self.awaiting_poll + 1] = answer
+end
+
+local function new_gate(self)
+  return violations.new {
+    timers = self.loop.timers,
+    machine = stages.check(self.options.stages or stages.default),
+    policy = violations.check(self.options.violations),
+    deliver = function(event)
+      if self.passing == event then self.passed = true else deliver_late(self, event) end
+    end,
+    on_violation = function(violation) self:call_listeners("violation", violation) end,
+    ask_snapshot = function(order_id, reply) ask_snapshot(self, order_id, reply) end,
+  }
+end
+
+--- Whether every event has to pass the gate.
+---@return boolean
+function methods:is_gated()
+  return self.listeners.violation ~= nil or self.options.violations ~= nil
+end
+
+--- Whether an event may be delivered now. One that may not is delivered later, or never.
+---@param event sync.Event
+---@return boolean
+function methods:passes_gate(event)
+  if not event.order_id or not self:is_gated() then return true end
+  self.gate = self.gate or new_gate(self)
+  self.passing, self.passed = event, false
+  local new = STAGE_CHANGES[event.type] and event.new_stage or nil
+  self.gate:take(event, event.order_id, new, event.previous_stage)
+  self.passing = nil
+  return self.passed
+end
+
+-- ---- what users ask for --------------------------------------------------------------------------------------------
+
+--- Calls `fn{kind=, order_id=, previous=, new=, missing=, action=, event=}` for a step that the order's declared life does not
+--- have: "repeated", "skipped", "late" or "impossible". What becomes of the event is for the option `violations` to say.
+---@param fn fun(violation: sync.Violation)
+---@return sync.Listener|nil, string|nil message, string|nil code
+function methods:on_violation(fn)
+  checks.fn("on_violation", fn)
+  local was_gated = self:is_gated()
+  local listener, message, code = self:listen("violation", fn)
+  if listener and not was_gated then self:configure {} end
+  return listener, message, code
+end
+
+---@class sync.Watch what client:on_overdue gives
+---@field cancel fun(self) ends it; so does calling it
+local Watch = {}
+Watch.__index = Watch
+
+function Watch:cancel()
+  self.overdue:cancel()
+  self.subscription:cancel()
+end
+
+Watch.__call = Watch.cancel
+
+-- Orders that are in the stage already count from when the book heard of it.
+local function tell_known(self, watch, stage)
+  for _, order in ipairs(self:orders { stage = stage }) do watch:tell(order.orderID, stage, order.as_of) end
+end
+
+--- Calls `fn(order_id, stage, since)` once for every order that stays in a stage for longer than `after_ms`.
+---@param given {stage: string, after_ms: integer}
+---@param fn fun(order_id: string, stage: string, since: integer)
+---@return sync.Watch|nil, string|nil message, string|nil code
+function methods:on_overdue(given, fn)
+  checks.fn("on_overdue", fn)
+  given = checks.options("on_overdue", given, OVERDUE_NAMES)
+  if type(given.stage) ~= "string" then checks.misuse("on_overdue", "stage: expected a string, got %s", type(given.stage)) end
+  local after_ms = checks.integer("on_overdue", "after_ms", given.after_ms, 0)
+  if not after_ms then checks.misuse("on_overdue", "after_ms: required") end
+  if not self.core then return self.closed() end
+  local stays = overdue.new {
+    timers = self.loop.timers, epoch_ms = function() return self.loop:wall_ms() end,
+    stage = given.stage, after_ms = after_ms, fn = fn,
+  }
+  tell_known(self, stays, given.stage)
+  local subscription = self:subscribe(function(event)
+    if event.type == "order_deleted" then stays:tell(event.order_id, nil, event.received_at) end
+    if STAGE_CHANGES[event.type] then stays:tell(event.order_id, event.new_stage, event.received_at) end
+  end)
+  return setmetatable({ overdue = stays, subscription = subscription }, Watch)
+end
+
+return methods
