@@ -106,6 +106,10 @@ static void the_events_word_on_the_stage_before_helps_where_the_book_knows_none(
       .order_id = SPAN("A"), .patch = SPAN("{\"orderStage\":\"open\"}"), .previous_stage = SPAN("initiated")};
   assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_NEW);
   check_span(effect.previous_stage, "initiated");
+  tell("B", "{\"n\":1}", 0);
+  change.order_id = SPAN("B");
+  assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_CHANGED);
+  check_span(effect.previous_stage, "initiated");
   change.patch = SPAN("{\"orderStage\":\"billed\"}");
   assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_CHANGED);
   check_span(effect.previous_stage, "open");
