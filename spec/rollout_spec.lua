@@ -50,6 +50,11 @@ describe("rollout.chosen", function()
     assert.equal(21.72, rollout.position "till/7")
   end)
 
+  it("is those below the percentage", function()
+    assert.is_false(rollout.chosen { percent = 82.71, key = "terminal-1" })
+    assert.is_true(rollout.chosen { percent = 82.72, key = "terminal-1" })
+  end)
+
   it("never leaves a key out again as the percentage grows", function()
     local list = keys("terminal-%d", 500)
     local before = {}

@@ -41,8 +41,8 @@ local function new_scene(policy, options)
 
   function scene.begin(order_id, stage) scene.stage_of[order_id] = stage end
 
-  function scene.step(order_id, new)
-    scene.gate:take({ order_id = order_id, new = new }, order_id, new, scene.stage_of[order_id])
+  function scene.step(order_id, new, tag)
+    scene.gate:take({ order_id = order_id, new = new, tag = tag }, order_id, new, scene.stage_of[order_id])
   end
 
   function scene.note(order_id, text)
@@ -167,11 +167,23 @@ describe("a step that comes too early", function()
   end)
 
   it("that came twice is delivered once", function()
-    scene.step("A", "paid")
-    scene.step("A", "paid")
+    scene.step("A", "paid", "first")
+    scene.step("A", "paid", "second")
     scene.step("A", "billed")
     assert.same({ "A open->billed", "A billed->paid" }, scene.delivered)
     assert.same({ "repeated dropped" }, scene.verdicts())
+    assert.equal("second", scene.told[1].event.tag)
+  end)
+
+  it("stays behind what came before it, but for steps that it overtook", function()
+    scene.begin("A", "empty")
+    scene.step("A", "open")
+    scene.note("A", "printed")
+    scene.step("A", "paid")
+    scene.step("A", "initiated")
+    assert.same({ "A empty->initiated", "A initiated->open", "A printed" }, scene.delivered)
+    scene.step("A", "billed")
+    assert.same("A billed->paid", scene.delivered[5])
   end)
 
   it("gives each its own window: what came later is still waited for", function()
@@ -337,6 +349,7 @@ describe("violations.check", function()
       violations.check { skipped = "hold" })
     assert.equal(250, violations.check({ hold_ms = 250 }).hold_ms)
     assert.equal("deliver", violations.check().late)
+    assert.equal("deliver", violations.check({ late = "deliver" }).late)
   end)
 
   it("raises for what cannot be meant, with the option's path", function()

@@ -285,8 +285,7 @@ static enum sync_book_outcome bury(struct attempt *attempt) {
   struct sync_stamp stamp = stamp_of_tombstone(attempt);
   record = sync_record_fill(book, record, attempt->change->order_id, &nothing);
   if (!record) return SYNC_BOOK_NO_MEMORY;
-  record->last = stamp;
-  record->whole = sync_stamp_none;
+  record->whole = record->last = stamp; /* nothing is all there is to it */
   record->later = 0;
   record->mentioned = book->clock;
   sync_record_file(book, record);

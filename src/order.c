@@ -23,12 +23,22 @@ static const struct {
     {"whatsappLinked", SYNC_ORDER_WHATSAPP},
 };
 
+static void add_name(struct sync_order_names *names, enum sync_order_role role, sync_span text) {
+  names->list[names->count++] = (struct sync_order_name){text, sync_map_hash(text), role};
+}
+
 void sync_order_names_init(struct sync_order_names *names) {
-  names->count = sizeof defaults / sizeof *defaults;
-  for (size_t i = 0; i < names->count; i++) {
-    sync_span text = {defaults[i].text, strlen(defaults[i].text)};
-    names->list[i] = (struct sync_order_name){text, sync_map_hash(text), defaults[i].role};
-  }
+  names->count = 0;
+  for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+    add_name(names, defaults[i].role, (sync_span){defaults[i].text, strlen(defaults[i].text)});
+}
+
+void sync_order_names_set(struct sync_order_names *names, enum sync_order_role role, sync_span text) {
+  size_t kept = 0;
+  for (size_t i = 0; i < names->count; i++)
+    if (names->list[i].role != role) names->list[kept++] = names->list[i];
+  names->count = kept;
+  add_name(names, role, text);
 }
 
 sync_span sync_order_name(const struct sync_order_names *names, enum sync_order_role role) {

@@ -33,6 +33,9 @@ struct sync_order_names {
 /* The names of the design. */
 void sync_order_names_init(struct sync_order_names *names);
 
+/* Calls the member with `role` by `text`, and by no other name. The text stays the caller's. */
+void sync_order_names_set(struct sync_order_names *names, enum sync_order_role role, sync_span text);
+
 /* What the member is called in which a role is written. */
 sync_span sync_order_name(const struct sync_order_names *names, enum sync_order_role role);
 

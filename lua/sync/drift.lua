@@ -85,11 +85,6 @@ function Drift:stream_lost()
   self.is_open, self.compared_to_ms = false, nil
 end
 
--- News that polls had shown before the stream told it.
-local function settle(self, shown_ms)
-  self.ledger:lead(shown_ms - self.now())
-end
-
 -- The stream names an order that it has not named before. Gives nil if there is no room for it, and when a poll listed it.
 local function meet(self, order_id)
   local stranger = self.orders.strangers[order_id]
@@ -109,7 +104,7 @@ local function hear(self, order, change, listed_ms)
   for _ = 1, cleared do self.ledger:count "settled" end
   shown_ms = listed_ms or shown_ms
   if shown_ms then
-    settle(self, shown_ms)
+    self.ledger:lead(shown_ms - self.now()) -- the poll was first
   elseif changed then
     order.changed_ms = self.now()
   end
@@ -120,7 +115,7 @@ local function hear_deletion(self, order_id, order)
   self.orders:forget(order_id)
   if order and order.unlisted_ms then
     self.ledger:count "settled"
-    settle(self, order.unlisted_ms)
+    self.ledger:lead(order.unlisted_ms - self.now())
   end
 end
 

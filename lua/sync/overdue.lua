@@ -7,7 +7,7 @@
 ---@class sync.Stay an order in the stage
 ---@field order_id string
 ---@field since_ms number milliseconds since the epoch
----@field timer sync.Timer|nil nil: it has been told
+---@field timer sync.Timer until it is told
 ---@field older sync.Stay|nil
 ---@field newer sync.Stay|nil
 
@@ -41,7 +41,6 @@ function overdue.new(given)
     limit = given.limit or LIMIT, stays = {}, count = 0, told = 0,
   }, Overdue)
   self.expire = function(stay)
-    stay.timer = nil
     self.told = self.told + 1
     self.fn(stay.order_id, self.stage, stay.since_ms)
   end
@@ -60,7 +59,7 @@ local function unlink(self, stay)
 end
 
 local function finish(self, stay)
-  if stay.timer then stay.timer:cancel() end
+  stay.timer:cancel()
   unlink(self, stay)
   self.stays[stay.order_id] = nil
   self.count = self.count - 1

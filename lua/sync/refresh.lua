@@ -162,7 +162,6 @@ end
 function Refresh:cancel()
   self.cancelled = true
   if self.timer then self.timer:cancel() end
-  self.timer = nil
 end
 
 return refresh

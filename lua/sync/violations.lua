@@ -207,7 +207,7 @@ local function move_head(self, order)
   if action == "hold" or action == "snapshot" then
     change.verdict = verdict
     if action == "snapshot" then ask(self, order, change) end
-    return change.timer == nil -- an answer may have come at once
+    return false -- an answer that came at once has gone on by itself
   end
   settle(self, order, remove(self, order, 1), verdict)
   return true

@@ -4,6 +4,8 @@
  * At the end a server is played, whose events arrive late and whose snapshots overtake them: no member of the order may
  * ever go back, and in the end the book must be where the server is.
  */
+#include <stdlib.h>
+
 #include "object.h"
 #include "orders.h"
 
@@ -55,6 +57,9 @@ static void a_version_decides_before_any_time(void **state) {
     assert_int_equal(tell(fields[i], older, 200), SYNC_BOOK_OLDER);
     assert_int_equal(show(fields[i], older), SYNC_BOOK_OLDER);
   }
+  tell("A", "{\"n\":1}", 0);
+  assert_int_equal(tell("A", "{\"n\":2,\"version\":-5}", 0), SYNC_BOOK_CHANGED);
+  assert_int_equal(tell("A", "{\"n\":3,\"version\":-6}", 0), SYNC_BOOK_OLDER);
 }
 
 static void the_orders_own_time_decides_before_the_events(void **state) {
@@ -96,6 +101,37 @@ static void what_is_older_than_the_whole_changes_nothing(void **state) {
   assert_int_equal(tell("A", "{\"n\":1,\"m\":1,\"updatedAt\":10}", 30000), SYNC_BOOK_OLDER);
   check_order("A", "{\"orderID\":\"A\",\"n\":2,\"updatedAt\":20}");
   assert_int_equal(book.older, 3);
+}
+
+static void a_newer_snapshot_ends_that(void **state) {
+  (void)state;
+  show("A", "{\"orderID\":\"A\",\"n\":1,\"m\":1,\"updatedAt\":10}");
+  tell("A", "{\"n\":2}", 20000);
+  show("A", "{\"orderID\":\"A\",\"n\":3,\"m\":1,\"updatedAt\":30}");
+  tell("A", "{\"m\":2}", 50000);
+  assert_int_equal(show("A", "{\"orderID\":\"A\",\"n\":4,\"m\":1,\"updatedAt\":40}"), SYNC_BOOK_CHANGED);
+  check_order("A", "{\"orderID\":\"A\",\"n\":4,\"m\":2,\"updatedAt\":40}");
+}
+
+/* A snapshot that drops members moves those that it leaves alone. */
+static void members_are_left_alone_wherever_they_move(void **state) {
+  (void)state;
+  show("A", "{\"gone\":1,\"orderID\":\"A\",\"m\":1,\"n\":1,\"updatedAt\":10}");
+  tell("A", "{\"n\":2}", 30000);
+  show("A", "{\"orderID\":\"A\",\"m\":2,\"n\":1,\"updatedAt\":11}");
+  check_order("A", "{\"orderID\":\"A\",\"m\":2,\"n\":2,\"updatedAt\":11}");
+  show("A", "{\"orderID\":\"A\",\"m\":3,\"n\":1,\"updatedAt\":12}");
+  check_order("A", "{\"orderID\":\"A\",\"m\":3,\"n\":2,\"updatedAt\":12}");
+}
+
+static void an_older_snapshot_still_is_the_newest_whole(void **state) {
+  (void)state;
+  tell("A", "{\"orderID\":\"A\",\"n\":2}", 20000);
+  show("A", "{\"orderID\":\"A\",\"n\":1,\"m\":2,\"updatedAt\":15}");
+  assert_int_equal(show("A", "{\"orderID\":\"A\",\"n\":1,\"m\":1,\"updatedAt\":12}"), SYNC_BOOK_OLDER);
+  assert_int_equal(tell("A", "{\"m\":1,\"k\":1}", 14000), SYNC_BOOK_OLDER);
+  assert_int_equal(tell("A", "{\"m\":1,\"updatedAt\":12}", 21000), SYNC_BOOK_OLDER);
+  check_order("A", "{\"orderID\":\"A\",\"n\":2,\"m\":2,\"updatedAt\":15}");
 }
 
 /* The stream tells at 200 of one member, and a late event of 150 of another: it is newer than the whole. */
@@ -226,6 +262,17 @@ static void what_was_told_of_an_order_before_it_was_deleted_does_not_protect_it_
   check_order("A", "{\"orderID\":\"A\",\"m\":1,\"n\":5,\"updatedAt\":25}");
 }
 
+static void news_from_before_the_deletion_are_not_about_the_order_that_was_made_since(void **state) {
+  (void)state;
+  tell("A", "{\"orderID\":\"A\",\"n\":1}", 10000);
+  delete_order("A", 20000);
+  tell("A", "{\"orderID\":\"A\",\"n\":2}", 30000);
+  assert_int_equal(tell("A", "{\"m\":1}", 15000), SYNC_BOOK_OLDER);
+  assert_int_equal(show("A", "{\"orderID\":\"A\",\"m\":1,\"updatedAt\":15}"), SYNC_BOOK_OLDER);
+  check_order("A", "{\"orderID\":\"A\",\"n\":2}");
+  assert_int_equal(tell("A", "{\"m\":2}", 25000), SYNC_BOOK_CHANGED);
+}
+
 /* ---- a server, played -------------------------------------------------------------------------------------------- */
 
 /* A server with one order. Each member's value is the tick at which it was set, so that going back shows. */
@@ -236,9 +283,9 @@ enum style {
   STYLE_VERSION, /* events and snapshots bring a version */
   STYLE_UPDATED, /* both bring the order's own time; the events' is off */
   STYLE_TOLD,    /* events bring only their own time */
+  STYLE_MIXED,   /* some events bring the order's time, some only their own */
   STYLE_COARSE,  /* times are in units of eight ticks */
   STYLE_NOTHING,
-  STYLES
 };
 
 struct server {
@@ -253,17 +300,26 @@ static unsigned below(unsigned limit) {
   return (random_state >> 8) % limit;
 }
 
+/* Whether this order, whole or in part, says when it was changed. */
+static bool has_update_time(const struct server *server, enum style style, bool whole) {
+  switch (style) {
+  case STYLE_UPDATED: return true;
+  case STYLE_TOLD: return whole;
+  case STYLE_MIXED: return whole || server->tick % 3 == 0;
+  default: return false;
+  }
+}
+
 /* Writes the members in `mask`, and what tells the age. */
 static void write_order(char *out, size_t size, const struct server *server, unsigned mask, enum style style,
                         bool whole) {
-  size_t length = (size_t)snprintf(out, size, "{\"orderID\":\"A\"");
+  char age[32] = "";
+  if (style == STYLE_VERSION) snprintf(age, sizeof age, ",\"version\":%u", server->tick);
+  if (style == STYLE_COARSE) snprintf(age, sizeof age, ",\"updatedAt\":%u", 1 + server->tick / 8);
+  if (has_update_time(server, style, whole)) snprintf(age, sizeof age, ",\"updatedAt\":%u", server->tick);
+  size_t length = (size_t)snprintf(out, size, "{\"orderID\":\"A\"%s", age);
   for (unsigned i = 0; i < MEMBERS; i++)
     if (mask >> i & 1) length += (size_t)snprintf(out + length, size - length, ",\"m%u\":%u", i, server->members[i]);
-  if (style == STYLE_VERSION) length += (size_t)snprintf(out + length, size - length, ",\"version\":%u", server->tick);
-  if (style == STYLE_UPDATED || (style == STYLE_TOLD && whole))
-    length += (size_t)snprintf(out + length, size - length, ",\"updatedAt\":%u", server->tick);
-  if (style == STYLE_COARSE)
-    length += (size_t)snprintf(out + length, size - length, ",\"updatedAt\":%u", 1 + server->tick / 8);
   snprintf(out + length, size - length, "}");
 }
 
@@ -298,6 +354,17 @@ struct play {
   bool asked, made;
 };
 
+/* When the broadcaster says that it sends the event, by a clock that may be off. */
+static int64_t told_at_ms(const struct play *play) {
+  int64_t true_ms = (int64_t)play->server.tick * 1000;
+  switch (play->style) {
+  case STYLE_UPDATED: return true_ms + (int64_t)below(20000);
+  case STYLE_TOLD:
+  case STYLE_MIXED: return true_ms;
+  default: return 0;
+  }
+}
+
 /* The server changes some members, and sends an event about them, most of the time. */
 static void change_server(struct play *play) {
   struct server *server = &play->server;
@@ -308,10 +375,7 @@ static void change_server(struct play *play) {
     if (mask >> i & 1) server->members[i] = server->tick;
   if (silent) return;
   write_order(play->events[play->waiting], sizeof *play->events, server, mask, play->style, false);
-  bool has_time = play->style == STYLE_TOLD || play->style == STYLE_UPDATED;
-  int64_t skew = play->style == STYLE_UPDATED ? (int64_t)below(5000) - 2500 : 0;
-  play->at_ms[play->waiting++] =
-      has_time ? (int64_t)server->tick * 1000 + 10000 * (play->style == STYLE_UPDATED) + skew : 0;
+  play->at_ms[play->waiting++] = told_at_ms(play);
 }
 
 static void deliver_event(struct play *play) {
@@ -392,6 +456,11 @@ static void by_the_events_time_nothing_goes_back(void **state) {
   play_server(STYLE_TOLD, true);
 }
 
+static void by_either_time_nothing_goes_back(void **state) {
+  (void)state;
+  play_server(STYLE_MIXED, true);
+}
+
 /* Here an event that a snapshot has overtaken may set a member back, until the next one comes: nothing tells. */
 static void without_a_true_age_the_book_ends_where_the_server_is(void **state) {
   (void)state;
@@ -412,6 +481,9 @@ int main(void) {
       TEST(the_orders_own_time_decides_before_the_events),
       TEST(clocks_that_differ_do_not_make_the_stream_old),
       TEST(an_older_snapshot_leaves_alone_what_events_have_told_since),
+      TEST(a_newer_snapshot_ends_that),
+      TEST(members_are_left_alone_wherever_they_move),
+      TEST(an_older_snapshot_still_is_the_newest_whole),
       TEST(what_is_older_than_the_whole_changes_nothing),
       TEST(an_event_between_the_whole_and_the_last_one_tells_of_other_members),
       TEST(a_snapshot_as_new_as_the_stream_applies_if_nothing_was_heard_since_it_was_asked_for),
@@ -425,9 +497,11 @@ int main(void) {
       TEST(newer_news_make_the_order_again_from_nothing),
       TEST(without_a_time_a_tombstone_goes_by_version),
       TEST(what_was_told_of_an_order_before_it_was_deleted_does_not_protect_it_afterwards),
+      TEST(news_from_before_the_deletion_are_not_about_the_order_that_was_made_since),
       TEST(by_version_nothing_goes_back),
       TEST(by_the_orders_own_time_nothing_goes_back_whatever_the_broadcasters_clock_says),
       TEST(by_the_events_time_nothing_goes_back),
+      TEST(by_either_time_nothing_goes_back),
       TEST(without_a_true_age_the_book_ends_where_the_server_is),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,10 @@ static void the_events_word_on_the_stage_before_helps_where_the_book_knows_none(
       .order_id = SPAN("A"), .patch = SPAN("{\"orderStage\":\"open\"}"), .previous_stage = SPAN("initiated")};
   assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_NEW);
   check_span(effect.previous_stage, "initiated");
+  tell("B", "{\"n\":1}", 0);
+  change.order_id = SPAN("B");
+  assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_CHANGED);
+  check_span(effect.previous_stage, "initiated");
   change.patch = SPAN("{\"orderStage\":\"billed\"}");
   assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_CHANGED);
   check_span(effect.previous_stage, "open");
@@ -131,6 +135,11 @@ static void where_when_and_how_new_is_told(void **state) {
   assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_OLDER);
   assert_true(sync_book_get(&book, SPAN("A"), &order));
   assert_int_equal(order.as_of_ms, 60); /* old news confirm nothing */
+  change.at_ms = 900, change.as_of_ms = 55, change.patch = SPAN("{\"n\":3}");
+  assert_int_equal(sync_book_apply(&book, &change, &effect), SYNC_BOOK_CHANGED);
+  assert_true(sync_book_get(&book, SPAN("A"), &order));
+  assert_int_equal(order.as_of_ms, 60); /* a snapshot may have been asked for before the last event came */
+  assert_int_equal(order.source, SYNC_SOURCE_BACKFILL);
 }
 
 static void what_cannot_be_read_is_refused(void **state) {
@@ -165,11 +174,13 @@ static void the_one_changed_last_comes_first_whatever_its_class(void **state) {
 static void what_a_snapshot_does_not_mention_is_missing(void **state) {
   (void)state;
   for (const char *id = "A\0B\0C\0D\0E\0"; *id; id += 2) tell(id, "{\"n\":1}", 10);
+  show("H", "{\"n\":1,\"updatedAt\":10}");
   uint64_t mark = sync_book_mark(&book);
   sync_order_place cursor = {0};
   sync_order order;
   show_since(mark, "B", "{\"n\":1}");                           /* confirmed */
   assert_int_equal(tell("D", "{\"n\":0}", 5), SYNC_BOOK_OLDER); /* old news, but it is there */
+  assert_int_equal(tell("H", "{\"n\":0}", 5), SYNC_BOOK_OLDER); /* the same, of one known in whole */
   show_since(mark, "F", "{\"n\":1}");                           /* new */
   tell("G", "{\"n\":1}", 0);                                    /* made since */
   assert_true(sync_book_each_missing(&book, mark, &cursor, &order));
@@ -183,7 +194,7 @@ static void what_a_snapshot_does_not_mention_is_missing(void **state) {
   assert_int_equal(delete_order("A", 0), SYNC_BOOK_DELETED);
   assert_false(sync_book_each_missing(&book, mark, &cursor, &order));
   assert_false(sync_book_each_missing(&book, mark, &cursor, &order));
-  check_listed("G F D B");
+  check_listed("G F H D B");
 }
 
 static void two_snapshots_may_be_under_way_at_once(void **state) {
@@ -282,6 +293,8 @@ static void without_memory_the_book_is_as_it_was_at_every_step(void **state) {
       enum sync_book_outcome outcome = take_step(step);
       counting_alloc_allow(&memory);
       if (outcome != SYNC_BOOK_NO_MEMORY) break;
+      assert_int_equal(effect.changed, 0);
+      assert_int_equal(effect.previous_stage.length, 0);
       if (digest() != before || book.bytes != bytes) fail_msg("step %u, request %zu", step, nth);
     }
   }

@@ -170,6 +170,21 @@ static void without_an_id_of_its_own_the_event_has_the_orders(void **state) {
   check_silent("stage_change", "", "{\"newStage\":\"open\",\"order\":{\"orderID\":null}}");
 }
 
+static void members_are_called_what_the_wire_calls_them(void **state) {
+  (void)state;
+  sync_order_names_set(&names, SYNC_ORDER_ID, SPAN("number"));
+  sync_order_names_set(&names, SYNC_ORDER_STATUS, SPAN("status"));
+  sync_order_names_set(&names, SYNC_ORDER_STAGE, SPAN("newness"));
+  check_patch("status_update", "{\"newStatus\":\"ready\",\"status\":\"x\"}", "{\"status\":\"ready\"}");
+  check_patch("payment_update", "{\"newStatus\":\"paid\",\"status\":\"ready\"}",
+              "{\"status\":\"ready\",\"paymentStatus\":\"paid\"}");
+  check_patch("order_created", "{\"newness\":\"open\",\"number\":\"A\"}", "{\"newness\":\"open\",\"number\":\"A\"}");
+  assert_int_equal(read_event("stage_change", "", "{\"newStage\":\"open\",\"number\":7}"), SYNC_OK);
+  check_span(change.order_id, "7");
+  check_span(change.patch, "{\"number\":7,\"newness\":\"open\"}");
+  check_silent("stage_change", "", "{\"newStage\":\"open\",\"orderID\":7}");
+}
+
 static void a_timestamp_that_is_none_is_unknown(void **state) {
   (void)state;
   struct sync_news news = {SPAN("stage_change"), SPAN("A"), SPAN("soon"), SPAN("{\"newStage\":\"open\"}")};
@@ -234,6 +249,7 @@ int main(void) {
       TEST(what_is_about_the_event_is_left_out_of_flat_data),
       TEST(an_order_of_another_id_says_nothing_of_this_one),
       TEST(without_an_id_of_its_own_the_event_has_the_orders),
+      TEST(members_are_called_what_the_wire_calls_them),
       TEST(a_timestamp_that_is_none_is_unknown),
       TEST(steady_events_take_no_memory),
       TEST(without_memory_it_says_so_and_reads_the_next),

@@ -1,7 +1,7 @@
 /*
  * clock_shift.c - for spec/clock_spec.lua: a wall clock that jumps an hour ahead, in the process that preloads this, as
- * soon as the file named by CLOCK_SHIFT exists. The monotonic clock stands still meanwhile, as both do to a program on a
- * machine that sleeps.
+ * soon as the file named by CLOCK_SHIFT exists. The monotonic clock stands still meanwhile, as both do to a program on
+ * a machine that sleeps.
  */
 #include <stdlib.h>
 #include <sys/syscall.h>

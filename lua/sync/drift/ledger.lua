@@ -22,6 +22,29 @@ local ledger = {}
 ---@field stood_ms number how long it had been there when it was counted
 ---@field found_at number milliseconds since the epoch
 
+---@class sync.DriftReport
+---@field differences integer
+---@field classes table<sync.DriftClass, {count: integer, orders: string[], fields: table<string, integer>}> `orders`: the
+--- latest hundred, `fields`: how often each
+---@field recent sync.Difference[] the latest hundred, oldest first
+---@field lead_ms {p50: number|nil, p99: number|nil, samples: integer} how far ahead the stream is; negative: behind
+---@field stream_first integer news that the stream told first
+---@field poll_first integer
+---@field events integer
+---@field polls integer compared
+---@field empty_polls integer of these: said nothing that the stream had not said
+---@field baselines integer polls that only said which orders there are: the first, and the first after each gap
+---@field failed_polls integer
+---@field unjudged_polls integer polls while the stream was away
+---@field in_flight integer words of polls that were set aside, for the stream was speaking of the same
+---@field settled integer suspicions that the stream cleared
+---@field pending integer suspicions that there are now
+---@field orders integer watched
+---@field overflowed boolean there are more orders than are watched
+---@field compared_ms number
+---@field clean_ms number compared since the last difference
+---@field clean_events integer
+
 ---@class sync.DriftLedger
 ---@field counts table<string, integer>
 ---@field classes table<sync.DriftClass, {count: integer, orders: string[], fields: table<string, integer>}>
