@@ -104,7 +104,7 @@ local SIGNAL = {
     self:touch_refreshers(signal.source == "backfill" and "resync" or "poll")
     local answers = self.awaiting_poll
     self.awaiting_poll = {}
-    for _, answer in ipairs(answers) do answer() end
+    for _, tell in ipairs(answers) do tell() end
   end,
   state = function(self, signal)
     log(self, "info", ("%s -> %s"):format(signal.from, signal.to), signal)
