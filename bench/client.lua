@@ -4,6 +4,7 @@
 --   data            one handler that touches event.data.newStage
 --   selective       ten thousand subscriptions to single orders; few events are about one of them
 --   unwanted        one subscription that no event matches
+--   book            as type_and_order, and the order book is kept
 --   latency         the paced stream: from the server's write to the handler
 --   reconnect       a server that cuts the stream again and again
 --   idle            CLIENTS clients that hear one event each: memory for each of them
@@ -58,6 +59,7 @@ function subscribe.unwanted(client) client:on_order("NO-SUCH-ORDER", take_fields
 function subscribe.latency(client) client:on_event(TYPES, take_stamp) end
 
 subscribe.reconnect = subscribe.type_and_order
+subscribe.book = subscribe.type_and_order
 
 --- The shortest waits there are, and no end to the attempts: what is left is the work of a reconnect.
 local RECONNECT_AT_ONCE = {
@@ -68,6 +70,7 @@ local RECONNECT_AT_ONCE = {
 
 local function receive()
   local options = { url = url }
+  if case ~= "book" then options.book_limit = 0 end -- what a program pays that wants events and nothing else
   for name, value in pairs(case == "reconnect" and RECONNECT_AT_ONCE or {}) do options[name] = value end
   local client = assert(sync.connect(options))
   subscribe[case](client)
@@ -109,6 +112,6 @@ end
 if case == "idle" then
   hold_idle()
 else
-  assert(subscribe[case], "usage: client.lua type_and_order|data|selective|unwanted|latency|reconnect|idle URL")
+  assert(subscribe[case], "usage: client.lua type_and_order|data|selective|unwanted|book|latency|reconnect|idle URL")
   receive()
 end

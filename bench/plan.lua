@@ -50,6 +50,7 @@ local CHECKS = {
 }
 CHECKS.type_and_order = CHECKS.today
 CHECKS.data = CHECKS.today_data
+CHECKS.book = CHECKS.today
 
 local LABELS = {
   read = "bare `read()` loop",
@@ -61,6 +62,7 @@ local LABELS = {
   data = "**ordersync**: data",
   selective = "**ordersync**: 10,000 orders, 1 event in 1,000 is one of them",
   unwanted = "**ordersync**: no event wanted",
+  book = "**ordersync**: type, order id, and the order book kept",
   latency = "**ordersync**: data",
   reconnect = "**ordersync**",
   idle = "**ordersync**",
@@ -175,7 +177,7 @@ function plan.make(scope)
   local function bursts(group, size, query, rounds, cases, with_today)
     add_bursts(list, scope, { group = group, size = size, url_query = query, rounds = rounds }, cases, with_today)
   end
-  local all = { "type_and_order", "data", "selective", "unwanted" }
+  local all = { "type_and_order", "data", "selective", "unwanted", "book" }
   bursts("250 B", 250, "watched=" .. WATCHED_EVERY, profile.main_rounds, all, true)
   bursts("250 B, chunked", 250, "chunked=1", profile.other_rounds, some, false)
   bursts("60 B", 60, "", profile.other_rounds, some, true)
