@@ -3,7 +3,7 @@
 --
 --   lua5.4 examples/run.lua        LUA_PATH and LUA_CPATH as the Makefile sets them
 --
--- A scenario plays on the server once the example's streams are open, so nothing depends on time.
+-- A scenario plays on the server once the example's streams are open and it has said so much, so nothing depends on time.
 
 local server = require "sync.server"
 local uv = require "luv"
@@ -27,8 +27,10 @@ end
 
 -- ---- scenarios -----------------------------------------------------------------------------------------------------
 
--- limit: ORDERSYNC_EVENTS; streams (1): how many must be open before play; out, err: the whole output, or a pattern if
--- `patterns`; sorted: the order of lines is not given; check: what else must be so, nil or what is wrong.
+-- limit: ORDERSYNC_EVENTS; streams (1): how many must be open before play; acts: several plays, each with the number of
+-- `lines` that the example must have printed before, and `streams`; server: options; before: what the server has seen before
+-- the example starts; mode: SYNC_MODE; out, err: the whole output, or a pattern if `patterns`; sorted: the order of lines
+-- is not given; check: what else must be so, nil or what is wrong.
 local scenarios = {
   {
     name = "first.lua", limit = 2,

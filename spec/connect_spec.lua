@@ -114,13 +114,10 @@ end)
 
 describe("an option of a later version", function()
   it("is refused with a clear word, not ignored", function()
-    assert.matches("^polling: not yet", misuse { url = URL, polling = { url = "/x" } })
     assert.matches("^persistence: not yet", misuse { url = URL, persistence = "orders.db" })
     assert.matches("^persistence: not yet", misuse { url = URL, persistence = true })
     assert.matches("^ack: not yet", misuse { url = URL, ack = "manual" })
-    assert.matches("^rollout: not yet", misuse { url = URL, rollout = {} })
     assert.matches("^redact: not yet", misuse { url = URL, redact = {} })
-    assert.matches("^mode: not yet: .*poll", misuse { url = URL, mode = "poll" })
     assert.matches("^mode: not yet: .*compare", misuse { url = URL, mode = "compare" })
   end)
 

@@ -2,13 +2,16 @@
 
 local misbehave = require "sync.server.misbehave"
 local options = require "sync.options"
+local stages = require "sync.stages"
 local sync = require "sync"
 local uv = require "luv"
+local violations = require "sync.violations"
 local world = require "spec.support.world"
 
 local PAGES = {
   "README.md", "CHANGELOG.md", "bench/README.md", "docs/architecture.md", "docs/connection.md", "docs/decisions.md",
-  "docs/errors.md", "docs/events.md", "docs/options.md", "docs/server.md", "docs/testing.md",
+  "docs/errors.md", "docs/events.md", "docs/from-react.md", "docs/migrating.md", "docs/options.md", "docs/orders.md",
+  "docs/polling.md", "docs/server.md", "docs/testing.md",
 }
 local EXAMPLE_URL = "http://127.0.0.1:8080"
 local SIGTERM = 15
@@ -257,16 +260,36 @@ describe("types/sync.lua", function()
     assert.same(sorted_keys(methods(sync)), sorted_keys(typed "sync"))
   end)
 
+  -- What the files of a client have of each other, and nobody else.
+  local INTERNAL = {
+    "call_listeners", "closed", "fetch_snapshot", "hold", "is_gated", "listen", "passes_gate", "pull", "select",
+    "settle_promises", "tell_handler_error", "touch_refreshers", "want",
+  }
+
   it("has every method of a client that others may call, and no other", function()
     local client = world.open { url = EXAMPLE_URL, auto_connect = false }
-    local present = methods(getmetatable(client).__index)
-    present.select, present.want, present.hold = nil, nil, nil -- for the module's own files
-    assert.same(sorted_keys(present), sorted_keys(typed "Client"))
+    local present, known = methods(getmetatable(client).__index), typed "Client"
+    for _, name in ipairs(INTERNAL) do
+      assert.is_nil(known[name], name)
+      known[name] = true
+    end
+    assert.same(sorted_keys(present), sorted_keys(known))
   end)
 
   it("has every method of a subscription and of a listener, and no other", function()
     local client = world.open { url = EXAMPLE_URL, auto_connect = false }
     local given = { Subscription = client:subscribe(print), Listener = client:on_state(print) }
+    for class, object in pairs(given) do
+      assert.same(sorted_keys(methods(getmetatable(object).__index)), sorted_keys(typed(class)))
+    end
+  end)
+
+  it("has every method of what the order book and refreshing give, and no other", function()
+    local client = world.open { url = EXAMPLE_URL, auto_connect = false }
+    local given = {
+      Promise = client:optimistic("ORDER-001", {}), Refresher = client:auto_refresh("*", print),
+      Watch = client:on_overdue({ stage = "open", after_ms = 1 }, print),
+    }
     for class, object in pairs(given) do
       assert.same(sorted_keys(methods(getmetatable(object).__index)), sorted_keys(typed(class)))
     end
@@ -291,8 +314,15 @@ describe("types/sync.lua", function()
     local spec, today = upvalue(options.check, "SPEC"), {}
     for name, descriptor in pairs(spec) do today[name] = not descriptor.later or nil end
     assert.same(sorted_keys(today), sorted_keys(fields_of "sync.Options"))
-    assert.same(sorted_keys(spec.tls.fields), sorted_keys(fields_of "sync.Options.Tls"))
-    assert.same(sorted_keys(spec.fields.fields), sorted_keys(fields_of "sync.Options.Fields"))
+    local classes_of_options = { tls = "Tls", fields = "Fields", polling = "Polling" }
+    for name, class in pairs(classes_of_options) do
+      assert.same(sorted_keys(spec[name].fields), sorted_keys(fields_of("sync.Options." .. class)))
+    end
+  end)
+
+  it("has every part of the options that have rules of their own, and no other", function()
+    assert.same(sorted_keys(violations.check(nil)), sorted_keys(fields_of "sync.Options.Violations"))
+    assert.same(sorted_keys(stages.default), sorted_keys(fields_of "sync.Stages"))
   end)
 
   it("has every metric and no other", function()

@@ -6,17 +6,20 @@
 -- ---- values --------------------------------------------------------------------------------------------------------
 
 ---@alias sync.Code
----| "CLOSED" | "CONNECT_TIMEOUT" | "CONTENT_TYPE" | "CREDENTIALS" | "DNS" | "EVENT_DECODE" | "EVENT_JSON"
----| "EVENT_TOO_LARGE" | "EXHAUSTED" | "FORKED" | "HANDLER" | "HEADER" | "HTTP_AUTH" | "HTTP_NO_CONTENT"
+---| "CIRCUIT_OPEN" | "CLOSED" | "CONNECT_TIMEOUT" | "CONTENT_TYPE" | "CREDENTIALS" | "DNS" | "EVENT_DECODE"
+---| "EVENT_JSON" | "EVENT_TOO_LARGE" | "EXHAUSTED" | "FORKED" | "HANDLER" | "HEADER" | "HTTP_AUTH" | "HTTP_NO_CONTENT"
 ---| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "NETWORK" | "NETWORK_CHANGED" | "NO_MEMORY"
----| "OPTION" | "PROXY" | "REFUSED" | "SLEPT" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM" | "TIGHT_LOOP" | "TIMEOUT"
----| "TLS" | "TLS_FILE" | "TLS_UNVERIFIED" | "URL"
+---| "OPTION" | "POLL_FAILED" | "PROXY" | "REFUSED" | "SLEPT" | "SNAPSHOT" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM"
+---| "TIGHT_LOOP" | "TIMEOUT" | "TLS" | "TLS_FILE" | "TLS_UNVERIFIED" | "URL"
 
 ---What follows from an error. See docs/connection.md.
 ---@alias sync.Class "retry" | "authentication" | "configuration" | "fatal"
 
----@alias sync.State "disconnected" | "connecting" | "connected" | "reconnecting" | "error" | "closed"
----@alias sync.Status "healthy" | "connecting" | "error" | "disconnected"
+---@alias sync.State "disconnected" | "connecting" | "connected" | "reconnecting" | "polling_fallback" | "error" | "closed"
+---@alias sync.Status "healthy" | "connecting" | "polling" | "error" | "disconnected"
+---@alias sync.Mode "auto" | "stream" | "poll" | "off"
+---Where news came from: the stream, a poll, or the snapshot after a gap in the stream.
+---@alias sync.Source "stream" | "poll" | "backfill"
 ---@alias sync.Texts string | string[] a text, or a list of them; "*" is any
 
 ---An event. `type` and `order_id` are there from the start, the rest is made when it is touched.
@@ -24,15 +27,15 @@
 ---@field type string
 ---@field order_id string?
 ---@field data any what the decode mode makes of the message
----@field previous_stage string?
+---@field previous_stage string? of a stage change: what the event says, or else what the order book knew
 ---@field new_stage string?
 ---@field id string? last event ID when it was dispatched
 ---@field timestamp string? as the server wrote it
 ---@field received_at integer milliseconds since the epoch
 ---@field seq integer 1 for the client's first
----@field source "stream"
+---@field source sync.Source
 ---@field redelivered boolean
----@field acknowledged boolean
+---@field acknowledged boolean client:ack() has seen it
 ---@field raw string the message as it came
 local Event = {}
 
@@ -60,6 +63,51 @@ function Event:plain() end
 ---@field limit integer? the latest so many
 ---@field where (fun(event: sync.Event): boolean?)?
 
+---An order, as the book knows it: the members that the server gave it, and these. See docs/orders.md.
+---@class sync.Order
+---@field orderID string or under another name of the server's
+---@field orderStage string?
+---@field paymentStatus string?
+---@field overallStatus string?
+---@field updatedAt string?
+---@field as_of integer when it was last changed or confirmed, milliseconds since the epoch
+---@field source sync.Source | "optimistic" of the last change; optimistic: nothing but a promise is known
+---@field stale boolean neither the stream nor polling keeps it up to date now
+---@field optimistic boolean? a promise lies over it
+---@field [string] any
+
+---Which orders are meant.
+---@class sync.OrderFilter
+---@field stage sync.Texts?
+---@field payment sync.Texts?
+---@field status sync.Texts?
+---@field updated_since integer? milliseconds since the epoch, by the server's clock
+---@field where (fun(order: sync.Order): boolean?)?
+---@field limit integer?
+---@field sort string | (fun(a: sync.Order, b: sync.Order): boolean) | nil "changed", "id", a member, or "-" and a member
+
+---What a poll brought.
+---@class sync.PollReport
+---@field source sync.Source
+---@field unchanged boolean the server said 304, or the fetch function nil
+---@field orders integer in the snapshot
+---@field changed integer of them that the book knew otherwise, or not
+
+---What a call of an auto_refresh or on_dashboard function is for.
+---@class sync.RefreshNews
+---@field reason "event" | "poll" | "resync" | "start" of the first touch that no call has answered
+---@field count integer how many of them there are
+
+---A step that the order's declared life does not have.
+---@class sync.Violation
+---@field kind "repeated" | "skipped" | "late" | "impossible"
+---@field order_id string
+---@field previous string? the stage that was delivered last
+---@field new string
+---@field missing string[]? skipped: the stages in between
+---@field action "delivered" | "dropped" | "asked" asked: the snapshot decides
+---@field event sync.Event
+
 ---@class sync.Latency milliseconds from an event's arrival to its handler, sampled
 ---@field p50 number
 ---@field p99 number
@@ -71,7 +119,7 @@ function Event:plain() end
 ---@field is_connected boolean
 ---@field is_connecting boolean
 ---@field is_polling_fallback boolean
----@field stale boolean
+---@field stale boolean neither connected nor polling
 ---@field error sync.Error? the last of the connection since it was connected
 ---@field handler_error sync.Error? the last of a handler
 ---@field uptime_ms integer of the stream that is open
@@ -105,6 +153,13 @@ function Event:plain() end
 ---@field uptime_ms integer of the stream that is open
 ---@field handler_errors integer
 ---@field decode_errors integer
+---@field polls integer? that were begun
+---@field polls_unchanged integer? of them, those that brought nothing new: 304, or nil of the fetch function
+---@field poll_failures integer?
+---@field poll_bytes integer?
+---@field poll_sessions integer? times that polling at the interval began
+---@field polling_ms integer? how long it went on, in all
+---@field overtaken integer? events of the stream that were dropped, because a poll had told of them
 ---@field event_counts table<string, integer> by type
 
 -- ---- options -------------------------------------------------------------------------------------------------------
@@ -123,6 +178,36 @@ function Event:plain() end
 ---@field timestamp string?
 ---@field data string?
 
+---Where snapshots come from: `url` or `fetch`, one of them. See docs/polling.md.
+---@class sync.Options.Polling
+---@field url string? relative to the stream's url
+---@field fetch (fun(): orders: table[] | string | nil, problem: string?)? a list of orders, or its JSON; nil: nothing new
+---@field interval_ms integer?
+---@field timeout_ms integer?
+---@field headers table<string, string | number>?
+---@field partial boolean? a snapshot does not have every order
+
+---The life of an order. See docs/orders.md.
+---@class sync.Stages
+---@field initial string[] where it may begin
+---@field final string[] where it ends
+---@field steps table<string, string[]> stage -> those that may follow
+
+---@alias sync.ViolationAction "deliver" | "drop" | "hold" | "snapshot"
+
+---What becomes of an event whose step the declared life does not have; "hold" for `skipped` only.
+---@class sync.Options.Violations
+---@field repeated sync.ViolationAction?
+---@field skipped sync.ViolationAction?
+---@field late sync.ViolationAction?
+---@field impossible sync.ViolationAction?
+---@field hold_ms integer? default 1000
+
+---Who gets the stream: those whose key's hash is among the first `percent`.
+---@class sync.Options.Rollout
+---@field percent number 0 to 100
+---@field key string of this terminal, always the same
+
 ---@class sync.Decoded
 ---@field type string?
 ---@field order_id string?
@@ -135,7 +220,13 @@ function Event:plain() end
 ---@field order_id string?
 ---@field event_types string | string[] | nil
 ---@field last_event_id string?
----@field mode "auto" | "stream" | "off" | nil
+---@field mode sync.Mode | (fun(): sync.Mode) | nil the environment's SYNC_MODE goes before it
+---@field rollout sync.Options.Rollout? decides where `mode` does not
+---@field polling sync.Options.Polling | false | nil
+---@field max_snapshot_bytes integer?
+---@field book_limit integer? orders that are kept
+---@field stages sync.Stages?
+---@field violations sync.Options.Violations?
 ---@field auto_connect boolean?
 ---@field auto_reconnect boolean?
 ---@field max_reconnect_attempts integer?
@@ -195,6 +286,35 @@ local Listener = {}
 ---Ends it. Safe anywhere, its own function included; again does nothing.
 function Listener:cancel() end
 
+---What auto_refresh and on_dashboard give. Calling it cancels it.
+---@class sync.Refresher
+---@overload fun()
+local Refresher = {}
+
+---Ends it. Safe inside the function itself; again does nothing.
+function Refresher:cancel() end
+
+---What on_overdue gives. Calling it cancels it.
+---@class sync.Watch
+---@overload fun()
+local Watch = {}
+
+---Ends it; again does nothing.
+function Watch:cancel() end
+
+---What optimistic gives.
+---@class sync.Promise
+---@field order_id string
+---@field patch table
+---@field state "pending" | "committed" | "rolled_back" | "settled" settled: the server has spoken
+local Promise = {}
+
+---It has been done, as far as this program knows: the book goes on showing it until the server speaks.
+function Promise:commit() end
+
+---It has not: the book shows what the server said last.
+function Promise:rollback() end
+
 -- ---- client --------------------------------------------------------------------------------------------------------
 
 ---@class sync.Client
@@ -224,13 +344,15 @@ function Client:on_order(order_id, fn) end
 ---@return sync.Code? code CLOSED
 function Client:on_event(event_type, fn) end
 
----Calls `fn` when an order, or one of several, changes its stage.
+---Calls `fn` when an order, or one of several, changes its stage; with `step`, only from and to these stages. `previous` is
+---what the event says, or else what the order book knew.
 ---@param order_id sync.Texts
 ---@param fn fun(event: sync.Event, previous: string?, new: string?)
+---@param step {from: sync.Texts?, to: sync.Texts?}?
 ---@return sync.Subscription?
 ---@return string? message
 ---@return sync.Code? code CLOSED
-function Client:on_stage_change(order_id, fn) end
+function Client:on_stage_change(order_id, fn, step) end
 
 ---@param fn fun(state: sync.State, previous: sync.State)
 ---@return sync.Listener
@@ -275,6 +397,98 @@ function Client:events(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event?
 function Client:latest(filter) end
+
+---The latest known state of an order; a table of the caller's own. nil: not known.
+---@param order_id string
+---@return sync.Order?
+function Client:order(order_id) end
+
+---The orders that a filter means, the most recently changed first unless `sort` says otherwise.
+---@param filter sync.OrderFilter?
+---@return sync.Order[]
+function Client:orders(filter) end
+
+---Shows `patch` in the book at once, over what the server has said of the order, until it says something new.
+---@param order_id string
+---@param patch table
+---@return sync.Promise?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:optimistic(order_id, patch) end
+
+---Calls `fn` after every poll. Where nothing is configured to poll, `fn` itself is the poll: it is called at the interval
+---for as long as the stream is away.
+---@param fn fun(report: sync.PollReport)
+---@param interval_ms integer? the polling interval from now on
+---@return sync.Listener?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_poll(fn, interval_ms) end
+
+---Polls now and at the interval, whatever the stream does, until stop_polling().
+---@return true?
+---@return string? message
+---@return sync.Code? code CLOSED; OPTION: there is nothing to poll
+function Client:start_polling() end
+
+---Polls no more, not even while the stream is away, until start_polling() or connect().
+---@return true?
+---@return string? message
+---@return sync.Code? code CLOSED; OPTION: there is nothing to poll
+function Client:stop_polling() end
+
+---Calls `fn` once for every burst of events of an order, of several or of any ("*"), when it has been quiet for
+---debounce_ms (1000) but not later than max_wait_ms (5 x debounce_ms), and after every poll. Never two calls at once; one
+---that fails (raises, or gives nil or false and a message) is tried again with backoff. `fn` may yield.
+---@param order_id sync.Texts
+---@param fn fun(news: sync.RefreshNews): any
+---@param options {event_types: sync.Texts?, debounce_ms: integer?, max_wait_ms: integer?, enabled: boolean | (fun(): boolean) | nil}?
+---@return sync.Refresher?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:auto_refresh(order_id, fn, options) end
+
+---Calls `fn` at once, and then as auto_refresh does for any order event, poll or resync.
+---@param fn fun(news: sync.RefreshNews): any
+---@param options {debounce_ms: integer?, max_wait_ms: integer?}?
+---@return sync.Refresher?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_dashboard(fn, options) end
+
+---Calls `fn` for a step that the order's declared life does not have. See the options `stages` and `violations`.
+---@param fn fun(violation: sync.Violation)
+---@return sync.Listener?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_violation(fn) end
+
+---Calls `fn` once for every order that stays in a stage for longer than `after_ms`.
+---@param overdue {stage: string, after_ms: integer}
+---@param fn fun(order_id: string, stage: string, since: integer)
+---@return sync.Watch?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_overdue(overdue, fn) end
+
+---Acknowledges an event; false: it was acknowledged before.
+---@param event sync.Event
+---@return boolean?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:ack(event) end
+
+---Acknowledges the events of the history that a filter means; how many it were.
+---@param filter sync.Filter?
+---@return integer?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:ack_all(filter) end
+
+---The events of the history that have not been acknowledged, oldest first.
+---@param filter sync.Filter?
+---@return sync.Event[]
+function Client:unacknowledged(filter) end
 
 ---Opens the stream if it is neither open nor opening; with options, configures it first.
 ---@param options sync.Options?
@@ -372,8 +586,9 @@ function sync.on_event(event_type, fn) end
 
 ---@param order_id sync.Texts
 ---@param fn fun(event: sync.Event, previous: string?, new: string?)
+---@param step {from: sync.Texts?, to: sync.Texts?}?
 ---@return sync.Subscription
-function sync.on_stage_change(order_id, fn) end
+function sync.on_stage_change(order_id, fn, step) end
 
 ---@param fn fun(state: sync.State, previous: sync.State)
 ---@return sync.Listener
@@ -413,6 +628,82 @@ function sync.events(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event?
 function sync.latest(filter) end
+
+---@param order_id string
+---@return sync.Order?
+function sync.order(order_id) end
+
+---@param filter sync.OrderFilter?
+---@return sync.Order[]
+function sync.orders(filter) end
+
+---@param order_id string
+---@param patch table
+---@return sync.Promise?
+---@return string?
+---@return sync.Code?
+function sync.optimistic(order_id, patch) end
+
+---@param fn fun(report: sync.PollReport)
+---@param interval_ms integer? the polling interval from now on
+---@return sync.Listener?
+---@return string?
+---@return sync.Code?
+function sync.on_poll(fn, interval_ms) end
+
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.start_polling() end
+
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.stop_polling() end
+
+---@param order_id sync.Texts
+---@param fn fun(news: sync.RefreshNews): any
+---@param options {event_types: sync.Texts?, debounce_ms: integer?, max_wait_ms: integer?, enabled: boolean | (fun(): boolean) | nil}?
+---@return sync.Refresher?
+---@return string?
+---@return sync.Code?
+function sync.auto_refresh(order_id, fn, options) end
+
+---@param fn fun(news: sync.RefreshNews): any
+---@param options {debounce_ms: integer?, max_wait_ms: integer?}?
+---@return sync.Refresher?
+---@return string?
+---@return sync.Code?
+function sync.on_dashboard(fn, options) end
+
+---@param fn fun(violation: sync.Violation)
+---@return sync.Listener?
+---@return string?
+---@return sync.Code?
+function sync.on_violation(fn) end
+
+---@param overdue {stage: string, after_ms: integer}
+---@param fn fun(order_id: string, stage: string, since: integer)
+---@return sync.Watch?
+---@return string?
+---@return sync.Code?
+function sync.on_overdue(overdue, fn) end
+
+---@param event sync.Event
+---@return boolean?
+---@return string?
+---@return sync.Code?
+function sync.ack(event) end
+
+---@param filter sync.Filter?
+---@return integer?
+---@return string?
+---@return sync.Code?
+function sync.ack_all(filter) end
+
+---@param filter sync.Filter?
+---@return sync.Event[]
+function sync.unacknowledged(filter) end
 
 ---@return true?
 ---@return string?

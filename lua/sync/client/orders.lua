@@ -2,6 +2,7 @@
 -- sync.Client.
 
 local checks = require "sync.client.checks"
+local core = require "sync.core"
 
 local methods = {}
 
@@ -46,6 +47,15 @@ end
 
 local function by_id(a, b) return tostring(a.orderID) < tostring(b.orderID) end
 
+-- Numbers come before texts, texts before what has no order; last of all, either way, the orders without the member.
+local RANKS = { number = 1, string = 2 }
+local UNRANKED, ABSENT = 3, 4
+
+local function rank_of(value)
+  if value == nil or value == core.null then return ABSENT end
+  return RANKS[type(value)] or UNRANKED
+end
+
 local function sorter(sort)
   if type(sort) == "function" then return sort end
   if sort == "id" then return by_id end
@@ -54,10 +64,11 @@ local function sorter(sort)
   local name = descending and sort:sub(2) or sort
   return function(a, b)
     local first, second = a[name], b[name]
-    if descending then first, second = second, first end
-    if first == nil or second == nil then return first ~= nil end
-    if type(first) == type(second) and first ~= second then return first < second end
-    return by_id(a, b)
+    local rank, other = rank_of(first), rank_of(second)
+    if rank ~= other then return rank < other end
+    if rank >= UNRANKED or first == second then return by_id(a, b) end
+    if descending then return second < first end
+    return first < second
   end
 end
 
@@ -78,8 +89,18 @@ end
 ---@return table[]
 function methods:orders(filter)
   filter = checks.options("orders", filter, FILTER_NAMES)
+  local sort, since = filter.sort, filter.updated_since
+  if sort ~= nil and type(sort) ~= "string" and type(sort) ~= "function" then
+    checks.misuse("orders", "sort: expected a string or a function, got a %s", type(sort))
+  end
+  if filter.where ~= nil and type(filter.where) ~= "function" then
+    checks.misuse("orders", "where: expected a function, got a %s", type(filter.where))
+  end
+  if since ~= nil and type(since) ~= "number" then
+    checks.misuse("orders", "updated_since: expected a number, got a %s", type(since))
+  end
   local limit = checks.integer("orders", "limit", filter.limit, 0, math.huge)
-  local compare = sorter(filter.sort)
+  local compare = sorter(sort)
   local list = {}
   if not self.core then return list end
   local place, stage, payment, status, updated_ms, id = self.librarian.next()
