@@ -115,7 +115,7 @@ lint:
 	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
 
 # Each target's corpus and a fixed number of mutations: the short version of `make fuzz`.
-FUZZ_TARGETS = sse json event
+FUZZ_TARGETS = sse json event snapshot
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%_replay)
 
 $(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
@@ -162,7 +162,8 @@ check-valgrind: deps
 
 # On clang's libFuzzer, FUZZ_SECONDS for each. New findings stay in build/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c options.c error.c)
+FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c options.c error.c \
+  map.c timestamp.c fingerprint.c object.c merge.c order.c stamp.c change.c snapshot.c book.c record.c)
 fuzz:
 	@.ci/install clang libclang-rt-14-dev libcjson-dev
 	@mkdir -p $(FUZZ_TARGETS:%=build/fuzz/%)

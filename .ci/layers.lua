@@ -3,7 +3,7 @@
 
 -- From the ground up. A name stands for NAME.c and NAME.h.
 local FLOORS = {
-  { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map" } },
+  { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map", "span" } },
   { name = "protocol", files = {
     "utf8", "sse", "json", "event", "backoff", "timestamp", "fingerprint", "object", "merge", "order",
     "wire",
@@ -16,7 +16,7 @@ local FLOORS = {
     "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
     "polling", "snapshots", "bookkeeping", "played", "delivery",
   } },
-  { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_client", "lua_sync" } },
+  { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_played", "lua_client", "lua_sync" } },
 }
 
 -- Programs stand beside the house.

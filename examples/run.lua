@@ -25,6 +25,10 @@ local function move(running, number, previous, new)
   running:publish { type = "stage_change", order_id = order(number), data = data }
 end
 
+local function change_status(running, number, new)
+  running:publish { type = "status_update", order_id = order(number), data = { newStatus = new } }
+end
+
 -- ---- scenarios -----------------------------------------------------------------------------------------------------
 
 -- limit: ORDERSYNC_EVENTS; streams (1): how many must be open before play; acts: several plays, each with the number of
@@ -32,6 +36,32 @@ end
 -- the example starts; mode: SYNC_MODE; out, err: the whole output, or a pattern if `patterns`; sorted: the order of lines
 -- is not given; check: what else must be so, nil or what is wrong.
 local scenarios = {
+  {
+    name = "dashboard.lua", limit = 3,
+    before = function(running)
+      create(running, 1)
+      move(running, 1, "empty", "initiated")
+      create(running, 2)
+    end,
+    acts = {
+      { lines = 3, play = function(running)
+        for number = 2, 5 do
+          running:publish {
+            type = "stage_change", order_id = order(number),
+            data = { previousStage = "empty", newStage = "open", order = { totalAmount = 1000 * number } },
+          }
+        end
+        move(running, 5, "open", "billed")
+        move(running, 5, "billed", "paid")
+      end },
+    },
+    out = {
+      "--- 0 open orders",
+      "--- 1 open orders", "ORDER-001  initiated     12.50",
+      "--- 4 open orders",
+      "ORDER-004  open          40.00", "ORDER-003  open          30.00", "ORDER-002  open          20.00",
+    },
+  },
   {
     name = "first.lua", limit = 2,
     play = function(running)
@@ -59,7 +89,7 @@ local scenarios = {
     name = "kitchen.lua", limit = 2,
     play = function(running)
       create(running, 7)
-      running:publish { type = "status_update", order_id = order(7), data = { newStatus = "in_progress" } }
+      change_status(running, 7, "in_progress")
       running:drop "cut"
       move(running, 7, "billed", "paid")
     end,
@@ -72,6 +102,23 @@ local scenarios = {
       local types = running.requests[1].query.eventTypes
       if types ~= "order_created,stage_change" then return "asked for " .. tostring(types) end
     end,
+  },
+  {
+    name = "kitchen_display.lua", limit = 4, server = { ids = false },
+    before = function(running) create(running, 1) end,
+    acts = {
+      { lines = 1, play = function(running) create(running, 2) end },
+      { lines = 2, play = function(running)
+        running:drop "clean"
+        create(running, 3) -- nobody listens, and nobody will be sent it
+        change_status(running, 2, "in_progress")
+      end },
+      { lines = 3, play = function(running) create(running, 4) end },
+    },
+    out = {
+      "1. ORDER-001, 12.50 (backfill)", "2. ORDER-002, 12.50 (stream)",
+      "3. ORDER-003, 12.50 (backfill)", "4. ORDER-004, 12.50 (stream)",
+    },
   },
   {
     name = "luv.lua", limit = 2,
@@ -91,6 +138,64 @@ local scenarios = {
       for number = 1, 20 do lines[number + 1] = ("table %d: order_created"):format(number) end
       return lines
     end)(),
+  },
+  {
+    name = "migration.lua", limit = 3,
+    before = function(running) create(running, 1) end,
+    acts = {
+      { lines = 1, streams = 0, polls = 1, play = function(running) move(running, 1, "empty", "initiated") end },
+      { lines = 4, play = function(running) move(running, 1, "initiated", "open") end },
+      { lines = 5, play = function(running) move(running, 1, "open", "billed") end },
+    },
+    out = {
+      "now polling_fallback", "ORDER-001: empty -> initiated, by poll",
+      "now connecting", "now connected",
+      "ORDER-001: initiated -> open, by stream", "ORDER-001: open -> billed, by stream",
+    },
+  },
+  {
+    name = "migration.lua", title = "SYNC_MODE=poll", mode = "poll", limit = 2,
+    before = function(running) create(running, 1) end,
+    acts = {
+      { lines = 1, streams = 0, polls = 1, play = function(running) move(running, 1, "empty", "initiated") end },
+      { lines = 2, streams = 0, play = function(running) move(running, 1, "initiated", "open") end },
+    },
+    out = {
+      "now polling_fallback", "ORDER-001: empty -> initiated, by poll", "ORDER-001: initiated -> open, by poll",
+    },
+    check = function(running)
+      if running:request_count "/api/v1/sync/events" > 0 then return "it opened a stream" end
+    end,
+  },
+  {
+    name = "monitor.lua", limit = 2, patterns = true,
+    acts = {
+      { lines = 2, play = function(running)
+        create(running, 1)
+        move(running, 1, "empty", "initiated")
+        running:heartbeat()
+      end },
+      { lines = 5, play = function(running) running:drop "clean" end },
+      { lines = 8, play = function(running) running:heartbeat() end },
+    },
+    out = {
+      "^connecting, 0 reconnects$", "^healthy, 0 reconnects$",
+      "^2 events: connected 1, heartbeat 1, order_created 1, stage_change 1$",
+      "^  latency p50 %d+%.%d ms, p99 %d+%.%d ms; queue 0, at most %d+$",
+      "^  %d+ bytes; duplicates 0, parse errors 0, handler errors 0$",
+      "^connecting, 0 reconnects %(STREAM_ENDED%)$", "^connecting, 0 reconnects", "^healthy, 1 reconnects$",
+      "^2 events: connected 2, heartbeat 2, order_created 1, stage_change 1$", "^  latency p50", "^  %d+ bytes",
+    },
+  },
+  {
+    name = "order_screen.lua", limit = 4,
+    before = function(running) create(running, 1) end,
+    acts = {
+      { play = function(running) move(running, 1, "open", "billed") end },
+      { lines = 1, play = function(running) move(running, 1, "billed", "paid") end },
+    },
+    out = {
+    },
   },
   {
     name = "pull.lua", limit = 3,
@@ -124,11 +229,13 @@ local scenarios = {
 
 -- ---- the child -----------------------------------------------------------------------------------------------------
 
+local OURS = { ORDERSYNC_EVENTS = true, SYNC_MODE = true }
+
 -- Without proxies: the url is this machine's, whatever libcurl is told elsewhere.
-local function environment(limit)
-  local list = { "ORDERSYNC_EVENTS=" .. limit }
+local function environment(scenario)
+  local list = { "ORDERSYNC_EVENTS=" .. scenario.limit, scenario.mode and "SYNC_MODE=" .. scenario.mode }
   for name, value in pairs(uv.os_environ()) do
-    if name ~= "ORDERSYNC_EVENTS" and not name:lower():find "_proxy$" then list[#list + 1] = name .. "=" .. value end
+    if not OURS[name] and not name:lower():find "_proxy$" then list[#list + 1] = name .. "=" .. value end
   end
   return list
 end
@@ -146,11 +253,11 @@ local function collect(pipe, child, name)
 end
 
 -- A child is done when it has exited and both its outputs have ended.
-local function start(path, url, limit)
+local function start(path, url, scenario)
   local out, err = uv.new_pipe(false), uv.new_pipe(false)
   local child, handle = { out = "", err = "", open = 3 }, nil
   handle = assert(uv.spawn(uv.exepath(), {
-    args = { path, url }, env = environment(limit), stdio = { nil, out, err },
+    args = { path, url }, env = environment(scenario), stdio = { nil, out, err },
   }, function(code, signal)
     child.code, child.signal, child.open = code, signal, child.open - 1
     uv.close(handle)
@@ -188,14 +295,28 @@ local function fault(scenario, child, running)
   return compare_lines(scenario, lines) or scenario.check and scenario.check(running, lines)
 end
 
+local function start_server(given)
+  local options = { heartbeat_ms = 0, replay_limit = 2 * BURST_EVENTS }
+  for name, value in pairs(given or {}) do options[name] = value end
+  return assert(server.start(options))
+end
+
+local function is_due(act, child, running)
+  return running:stream_count() == (act.streams or 1) and #lines_of(child.out) >= (act.lines or 0)
+    and running:request_count "/api/v1/orders" >= (act.polls or 0)
+end
+
 local function run(directory, scenario)
-  local running = assert(server.start { heartbeat_ms = 0, replay_limit = 2 * BURST_EVENTS })
-  local child, played = start(directory .. scenario.name, running.url, scenario.limit), false
+  local running = start_server(scenario.server)
+  if scenario.before then scenario.before(running) end
+  local acts, played = scenario.acts or { scenario }, 0
+  local child = start(directory .. scenario.name, running.url, scenario)
   while child.open > 0 do
     uv.run "once"
-    if not played and running:stream_count() == (scenario.streams or 1) then
-      played = true
-      scenario.play(running)
+    local act = acts[played + 1]
+    if act and is_due(act, child, running) then
+      played = played + 1
+      act.play(running)
     end
   end
   local wrong = fault(scenario, child, running)
@@ -220,18 +341,24 @@ local broken_pipe = uv.new_signal()
 uv.signal_start(broken_pipe, "sigpipe", function() end)
 uv.unref(broken_pipe)
 
-local directory, by_name = arg[0]:match "^.*/" or "./", {}
-for _, scenario in ipairs(scenarios) do by_name[scenario.name] = scenario end
-
-local names, failures = names_in(directory), 0
-print("1.." .. #names)
-for number, name in ipairs(names) do
-  local scenario = by_name[name]
-  local wrong = not scenario and "no scenario is written for it" or scenario and run(directory, scenario)
-  if wrong then
-    failures = failures + 1
-    print(("# %s"):format((wrong:gsub("\n", "\n# "))))
-  end
-  print(("%s %d - %s"):format(wrong and "not ok" or "ok", number, name))
+local function report(number, title, wrong)
+  if wrong then print(("# %s"):format((wrong:gsub("\n", "\n# ")))) end
+  print(("%s %d - %s"):format(wrong and "not ok" or "ok", number, title))
+  return wrong and 1 or 0
 end
+
+local directory, played = arg[0]:match "^.*/" or "./", {}
+local number, failures = 0, 0
+for _, scenario in ipairs(scenarios) do
+  number, played[scenario.name] = number + 1, true
+  local title = scenario.title and scenario.name .. ", " .. scenario.title or scenario.name
+  failures = failures + report(number, title, run(directory, scenario))
+end
+for _, name in ipairs(names_in(directory)) do
+  if not played[name] then
+    number = number + 1
+    failures = failures + report(number, name, "no scenario is written for it")
+  end
+end
+print("1.." .. number) -- TAP allows the plan at the end
 os.exit(failures == 0 and 0 or 1)

@@ -36,9 +36,9 @@ enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelo
       .timestamp = plain(room, envelope->timestamp, envelope->timestamp_escaped),
       .data = envelope->data,
   };
-  sync_code code = sync_change_read(&client->changes, &news, &change);
-  if (code == SYNC_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
-  if (code != SYNC_OK) return SYNC_BOOKS_NOTHING;
+  enum sync_change_outcome read = sync_change_read(&client->changes, &news, &change);
+  if (read == SYNC_CHANGE_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
+  if (read != SYNC_CHANGE_READ) return SYNC_BOOKS_NOTHING;
   bool was_polled =
       client->polled && sync_book_get(&client->book, change.order_id, &known) && known.source != SYNC_SOURCE_STREAM;
   change.as_of_ms = client->chunk_at_ms;

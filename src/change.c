@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "span.h"
 #include "timestamp.h"
 
 /* ---- what the types say ------------------------------------------------------------------------------------------ */
@@ -33,34 +34,29 @@ static const char *const silent[] = {
     "connected", "heartbeat", "queue_update", "job_progress_update", "polling_data_refresh",
 };
 
-static bool is_text(sync_span span, const char *text) {
-  size_t length = strlen(text);
-  return span.length == length && memcmp(span.bytes, text, length) == 0;
-}
-
 static bool is_silent(sync_span type) {
   for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
-    if (is_text(type, silent[i])) return true;
+    if (sync_span_is(type, silent[i])) return true;
   return false;
 }
 
 /* NULL: a type that the design does not have. */
 static const struct rule *rule_of(sync_span type) {
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-    if (is_text(type, rules[i].type)) return &rules[i];
+    if (sync_span_is(type, rules[i].type)) return &rules[i];
   return NULL;
 }
 
 static bool is_source(const struct rule *rule, sync_span name) {
   for (size_t i = 0; i < SOURCES_MOST && rule->sources[i]; i++)
-    if (is_text(name, rule->sources[i])) return true;
+    if (sync_span_is(name, rule->sources[i])) return true;
   return false;
 }
 
 /* ---- looking the parts up ---------------------------------------------------------------------------------------- */
 
 static struct sync_member *find(const struct sync_object *object, const char *name) {
-  return sync_object_find(object, (sync_span){name, strlen(name)});
+  return sync_object_find(object, sync_span_of(name));
 }
 
 /* A string or a number: what a stage or a status can be. */
@@ -71,7 +67,7 @@ static bool is_value(sync_span text) {
 
 /* What the rule's member becomes, as JSON; empty: the event does not say. */
 static sync_span value_of(const struct rule *rule, const struct sync_object *data) {
-  if (rule && rule->fixed) return (sync_span){rule->fixed, strlen(rule->fixed)};
+  if (rule && rule->fixed) return sync_span_of(rule->fixed);
   for (size_t i = 0; rule && i < SOURCES_MOST && rule->sources[i]; i++) {
     const struct sync_member *member = find(data, rule->sources[i]);
     if (member && is_value(member->text)) return member->text;
@@ -85,10 +81,6 @@ static bool read_objects(struct sync_change_reader *reader, sync_span data) {
   if (sync_object_read(&reader->data, data) == SYNC_NO_MEMORY) return false;
   const struct sync_member *order = find(&reader->data, "order");
   return sync_object_read(&reader->order, order ? order->text : nothing) != SYNC_NO_MEMORY;
-}
-
-static bool is_same(sync_span a, sync_span b) {
-  return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
 }
 
 /* The id that `object` has as an order, empty: none. false: no memory. */
@@ -124,7 +116,7 @@ static bool starts_with(sync_span name, const char *prefix) {
 
 /* Members of data that are about the event. */
 static bool is_about_event(const struct part *part, sync_span name) {
-  return is_text(name, "message") || is_text(name, "order") || starts_with(name, "previous") ||
+  return sync_span_is(name, "message") || sync_span_is(name, "order") || starts_with(name, "previous") ||
          starts_with(name, "new") || (part->rule && is_source(part->rule, name));
 }
 
@@ -141,7 +133,7 @@ static bool is_complete(const struct sync_change_reader *reader, const struct pa
   if (!part->body || part->flat) return false;
   if (part->value.length == 0) return true;
   const struct sync_member *member = sync_order_find(reader->names, part->body, part->rule->role);
-  return member && is_same(member->text, part->value);
+  return member && sync_span_same(member->text, part->value);
 }
 
 static bool put(struct sync_buffer *out, sync_span text) {
@@ -149,7 +141,7 @@ static bool put(struct sync_buffer *out, sync_span text) {
 }
 
 static bool put_text(struct sync_buffer *out, const char *text) {
-  return put(out, (sync_span){text, strlen(text)});
+  return put(out, sync_span_of(text));
 }
 
 /* A comma, but for the first member. */
@@ -188,40 +180,43 @@ static bool find_part(struct sync_change_reader *reader, const struct sync_news 
   part->value = value_of(part->rule, &reader->data);
   if (!read_own_id(reader, part->body, &own)) return false;
   *order_id = news->order_id.length > 0 ? news->order_id : own;
-  bool other = own.length > 0 && !is_same(own, *order_id); /* about another order: then it says nothing of this one */
+  bool other =
+      own.length > 0 && !sync_span_same(own, *order_id); /* about another order: then it says nothing of this one */
   bool elsewhere = part->flat && (!part->rule || part->rule->fixed);
   if (other || elsewhere) part->body = NULL;
   return true;
 }
 
-/* Makes the patch; SYNC_EVENT_DECODE: there would be nothing in it. */
-static sync_code make_patch(struct sync_change_reader *reader, const struct part *part, sync_span *patch) {
+/* Makes the patch; SYNC_CHANGE_NONE: there would be nothing in it. */
+static enum sync_change_outcome make_patch(struct sync_change_reader *reader, const struct part *part,
+                                           sync_span *patch) {
   if (is_complete(reader, part)) {
     *patch = part->body->text;
-    return part->body->count > 0 ? SYNC_OK : SYNC_EVENT_DECODE;
+    return part->body->count > 0 ? SYNC_CHANGE_READ : SYNC_CHANGE_NONE;
   }
-  if (!write_patch(reader, part)) return SYNC_NO_MEMORY;
+  if (!write_patch(reader, part)) return SYNC_CHANGE_NO_MEMORY;
   *patch = sync_buffer_span(&reader->patch);
-  return patch->length > strlen("{}") ? SYNC_OK : SYNC_EVENT_DECODE;
+  return patch->length > strlen("{}") ? SYNC_CHANGE_READ : SYNC_CHANGE_NONE;
 }
 
-sync_code sync_change_read(struct sync_change_reader *reader, const struct sync_news *news,
-                           struct sync_change *change) {
+enum sync_change_outcome sync_change_read(struct sync_change_reader *reader, const struct sync_news *news,
+                                          struct sync_change *change) {
   struct part part;
   *change = (struct sync_change){.source = SYNC_SOURCE_STREAM};
   sync_buffer_clear(&reader->patch);
   sync_buffer_clear(&reader->order_id);
   sync_buffer_clear(&reader->previous_stage);
-  if (is_silent(news->type)) return SYNC_EVENT_DECODE;
-  if (!read_objects(reader, news->data) || !find_part(reader, news, &part, &change->order_id)) return SYNC_NO_MEMORY;
-  if (change->order_id.length == 0) return SYNC_EVENT_DECODE;
-  if (!read_previous_stage(reader, part.rule, &change->previous_stage)) return SYNC_NO_MEMORY;
+  if (is_silent(news->type)) return SYNC_CHANGE_NONE;
+  if (!read_objects(reader, news->data) || !find_part(reader, news, &part, &change->order_id))
+    return SYNC_CHANGE_NO_MEMORY;
+  if (change->order_id.length == 0) return SYNC_CHANGE_NONE;
+  if (!read_previous_stage(reader, part.rule, &change->previous_stage)) return SYNC_CHANGE_NO_MEMORY;
   int64_t at_ms = sync_time_parse(news->timestamp);
   change->at_ms = at_ms > 0 ? at_ms : 0;
-  change->deleted = is_text(news->type, "order_deleted");
-  sync_code code = change->deleted ? SYNC_OK : make_patch(reader, &part, &change->patch);
-  bool created = is_text(news->type, "order_created"); /* news even if there is nothing more to say */
-  return code == SYNC_EVENT_DECODE && created ? SYNC_OK : code;
+  change->deleted = sync_span_is(news->type, "order_deleted");
+  enum sync_change_outcome outcome = change->deleted ? SYNC_CHANGE_READ : make_patch(reader, &part, &change->patch);
+  bool created = sync_span_is(news->type, "order_created"); /* news even if there is nothing more to say */
+  return outcome == SYNC_CHANGE_NONE && created ? SYNC_CHANGE_READ : outcome;
 }
 
 void sync_change_reader_init(struct sync_change_reader *reader, const sync_allocator *alloc,

@@ -45,9 +45,15 @@ void sync_change_reader_init(struct sync_change_reader *reader, const sync_alloc
                              const struct sync_order_names *names);
 void sync_change_reader_fini(struct sync_change_reader *reader);
 
+enum sync_change_outcome {
+  SYNC_CHANGE_READ,
+  SYNC_CHANGE_NONE, /* it is not about an order, or says nothing of it */
+  SYNC_CHANGE_NO_MEMORY,
+};
+
 /* Reads `news`, of a stream and in part, into `change`, whose texts are valid until the next call and as long as the
- * news' are; as_of_ms and mark stay 0. SYNC_OK; SYNC_EVENT_DECODE: it is no news about an order, or says nothing;
- * SYNC_NO_MEMORY. */
-sync_code sync_change_read(struct sync_change_reader *reader, const struct sync_news *news, struct sync_change *change);
+ * news' are; as_of_ms and mark stay 0. */
+enum sync_change_outcome sync_change_read(struct sync_change_reader *reader, const struct sync_news *news,
+                                          struct sync_change *change);
 
 #endif

@@ -19,6 +19,8 @@
 
 /* What an exchange is to a loop that is played. */
 struct sync_play {
+  const struct sync_exchange_handlers *handlers;
+  uint64_t number; /* of the request */
   bool running;
   bool answered;
   bool paused;
@@ -204,8 +206,12 @@ void sync_client_end(struct sync_stream *stream, const sync_failure *failure);
 /* The deadline has come: does what is due. */
 void sync_client_tick(sync_client *client);
 
-/* Hands on what the streams of a loop that is played kept back, as far as there is room. */
+/* Hands on what the streams of a loop that is played kept back, as far as there is room; whether there is such a one. */
 void sync_played_resume(sync_loop *loop);
+bool sync_played_can_resume(const sync_loop *loop);
+
+/* In how many ms of its time something is due in a loop that is played; -1: nothing is. */
+int sync_played_due_in_ms(const sync_loop *loop);
 
 /* Sets the timer if the connection's deadline has changed. */
 void sync_client_set_timer(sync_client *client);

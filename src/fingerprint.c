@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "span.h"
+
 /* Where each kind of value starts from: "1" is not 1, and [] is not {}. */
 #define SEED_STRING 0x9e3779b97f4a7c15u
 #define SEED_NUMBER 0xc2b2ae3d27d4eb4fu
@@ -162,7 +164,7 @@ uint64_t sync_json_fingerprint(sync_span text) {
 }
 
 bool sync_json_same(sync_span a, sync_span b) {
-  if (a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0)) return true;
+  if (sync_span_same(a, b)) return true;
   uint64_t fingerprint = sync_json_fingerprint(a);
   return fingerprint != 0 && fingerprint == sync_json_fingerprint(b);
 }

@@ -34,7 +34,8 @@ struct sync_loop {
   uv_timer_t patience; /* ends a step that waits */
   uv_timer_t alarm;    /* the host's */
   int64_t alarm_at_ms; /* -1: none */
-  int64_t played_ms;   /* the clock of a loop that is played */
+  int64_t played_ms;   /* the clock of a loop that is played; and how many requests it has seen */
+  uint64_t played_requests;
   int timer_fd;        /* shows the loop's next timer through its descriptor; -1: not on this system */
   uv_poll_t timer_poll;
   int64_t timer_armed_ms; /* what timer_fd is set to, in loop time; -1: nothing */

@@ -10,6 +10,7 @@
 #include "lua_event.h"
 #include "lua_json.h"
 #include "lua_options.h"
+#include "lua_played.h"
 
 #define CLIENT_TYPE "sync.client"
 
@@ -25,6 +26,10 @@ enum entry { ENTRY_DECODER = -1, ENTRY_SIGNALS };
 
 static struct handle *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, CLIENT_TYPE);
+}
+
+sync_client *lua_client_check(lua_State *L) {
+  return check_handle(L)->client;
 }
 
 int lua_push_failure(lua_State *L, sync_code code, const char *message) {
@@ -536,6 +541,7 @@ void lua_client_open(lua_State *L) {
   };
   luaL_newmetatable(L, CLIENT_TYPE);
   compat_set_functions(L, functions);
+  lua_played_open(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

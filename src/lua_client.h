@@ -9,6 +9,9 @@
 /* Registers the metatable. */
 void lua_client_open(lua_State *L);
 
+/* The client at stack index 1; NULL: closed. */
+sync_client *lua_client_check(lua_State *L);
+
 /* core.client(loop, options): a client userdata; or nil, "CODE: text", "CODE". `loop` is at stack index 1 (the client
  * keeps it alive), the flat options at 2. */
 int lua_client_new(lua_State *L, sync_loop *loop);

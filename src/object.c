@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "map.h"
+#include "span.h"
 
 #define OBJECT_FIRST_MEMBERS 16u
 
@@ -25,8 +26,7 @@ void sync_object_fini(struct sync_object *object) {
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static bool is_called(const struct sync_member *member, sync_span name, uint64_t hash) {
-  return member->hash == hash && member->name.length == name.length &&
-         memcmp(member->name.bytes, name.bytes, name.length) == 0;
+  return member->hash == hash && sync_span_same(member->name, name);
 }
 
 /* The place of `name` in the table, or the free one where it would go. Half of the table is always free. */

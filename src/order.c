@@ -1,9 +1,8 @@
 /* order.c - what the members of an order are called. */
 #include "order.h"
 
-#include <string.h>
-
 #include "map.h"
+#include "span.h"
 
 static const struct {
   const char *text;
@@ -30,7 +29,7 @@ static void add_name(struct sync_order_names *names, enum sync_order_role role, 
 void sync_order_names_init(struct sync_order_names *names) {
   names->count = 0;
   for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-    add_name(names, defaults[i].role, (sync_span){defaults[i].text, strlen(defaults[i].text)});
+    add_name(names, defaults[i].role, sync_span_of(defaults[i].text));
 }
 
 void sync_order_names_set(struct sync_order_names *names, enum sync_order_role role, sync_span text) {
@@ -49,8 +48,7 @@ sync_span sync_order_name(const struct sync_order_names *names, enum sync_order_
 
 enum sync_order_role sync_order_role_of(const struct sync_order_names *names, sync_span name) {
   for (size_t i = 0; i < names->count; i++) {
-    sync_span text = names->list[i].text;
-    if (text.length == name.length && memcmp(text.bytes, name.bytes, name.length) == 0) return names->list[i].role;
+    if (sync_span_same(names->list[i].text, name)) return names->list[i].role;
   }
   return SYNC_ORDER_ROLES;
 }

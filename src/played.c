@@ -3,10 +3,13 @@
  *
  * It takes the place of transport.c and of uv's timers, and of nothing else.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "client.h"
 #include "error.h"
+
+static const sync_span nothing = {"", 0};
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
@@ -18,9 +21,17 @@ static int64_t earlier(int64_t a, int64_t b) {
 
 static int64_t due_ms(const sync_loop *loop) {
   int64_t due = loop->alarm_at_ms;
-  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
+  for (const struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
     due = earlier(due, link->client->armed_ms);
   return due;
+}
+
+int sync_played_due_in_ms(const sync_loop *loop) {
+  int64_t due = due_ms(loop);
+  if (due < 0) return -1;
+  int64_t left_ms = due - loop->played_ms;
+  if (left_ms < 0) return 0;
+  return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
 static void ring(sync_loop *loop) {
@@ -39,82 +50,111 @@ void sync_loop_play(sync_loop *loop, int64_t until_ms) {
     if (link->client->armed_ms >= 0 && link->client->armed_ms <= loop->played_ms) sync_client_tick(link->client);
 }
 
-/* ---- the server -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
-/* The one that was asked last: a renewal's request, if it is under way. */
+/* A poll's first: it is answered at once, or its host waits for nothing else. Of the others the one that was asked
+ * last: a renewal's. */
 static struct sync_stream *waiting(const sync_client *client) {
-  if (client->successor && client->successor->play.running && !client->successor->play.answered)
-    return client->successor;
-  return client->stream->play.running && !client->stream->play.answered ? client->stream : NULL;
+  struct sync_stream *const streams[] = {client->poll.stream, client->successor, client->stream};
+  if (!sync_loop_ours(client->loop)) return NULL;
+  for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+    if (streams[i] && streams[i]->play.running && !streams[i]->play.answered) return streams[i];
+  return NULL;
 }
 
 bool sync_client_play_request(const sync_client *client, sync_played_request *request) {
-  const struct sync_stream *stream = sync_loop_is_played(client->loop) ? waiting(client) : NULL;
+  const struct sync_stream *stream = waiting(client);
   if (!stream) return false;
-  bool abroad = stream->redirect.abroad;
+  bool is_poll = stream == client->poll.stream;
+  bool bare = stream->redirect.abroad || (is_poll && !client->poll.with_client_headers);
   *request = (sync_played_request){
+      .number = stream->play.number,
       .url = sync_stream_url(stream),
       .headers = client->options.headers,
-      .header_count = abroad ? 0 : client->options.header_count,
+      .header_count = bare ? 0 : client->options.header_count,
       .answer = stream->answer,
-      .answer_count = abroad ? 0 : stream->answer_count,
-      .last_event_id = sync_client_resume_id(client),
+      .answer_count = bare ? 0 : stream->answer_count,
+      .last_event_id = is_poll ? nothing : sync_client_resume_id(client),
       .renewal = stream == client->successor,
+      .poll = is_poll,
   };
   return true;
 }
 
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
 /* As the transport does it: no more of this exchange, then the news. */
 static void end(struct sync_stream *stream, sync_code code, sync_span excerpt) {
+  const struct sync_exchange_handlers *handlers = stream->play.handlers;
   sync_stream_abort(stream);
-  sync_intake_handlers.done(stream, code, sync_code_text(code), excerpt);
+  handlers->done(stream, code, sync_code_text(code), excerpt);
+}
+
+static void hand_on(struct sync_stream *stream, sync_span bytes) {
+  size_t took = stream->play.handlers->bytes(stream, bytes.bytes, bytes.length);
+  stream->play.paused = false;
+  if (took == SYNC_EXCHANGE_FAIL) {
+    end(stream, SYNC_STREAM_CUT, nothing);
+  } else if (took < bytes.length) {
+    stream->play.paused = sync_buffer_append(&stream->play.kept, (sync_span){bytes.bytes + took, bytes.length - took});
+    if (!stream->play.paused) end(stream, SYNC_NO_MEMORY, nothing);
+  }
 }
 
 void sync_client_play_response(sync_client *client, int status, const char *content_type, const char *location,
                                int64_t retry_after_ms, sync_span text) {
   const struct sync_response response = {
       .status = status, .content_type = content_type, .location = location, .retry_after_ms = retry_after_ms};
-  struct sync_stream *stream = sync_loop_is_played(client->loop) ? waiting(client) : NULL;
+  struct sync_stream *stream = waiting(client);
   if (!stream) return;
   stream->play.answered = true;
-  if (sync_intake_handlers.response(stream, &response) != SYNC_BODY_TAKE) end(stream, SYNC_STREAM_ENDED, text);
-}
-
-static void hand_on(struct sync_stream *stream, sync_span bytes) {
-  size_t took = sync_intake_handlers.bytes(stream, bytes.bytes, bytes.length);
-  stream->play.paused = false;
-  if (took == SYNC_EXCHANGE_FAIL) {
-    end(stream, SYNC_STREAM_CUT, (sync_span){"", 0});
-  } else if (took < bytes.length) {
-    stream->play.paused = sync_buffer_append(&stream->play.kept, (sync_span){bytes.bytes + took, bytes.length - took});
-    if (!stream->play.paused) end(stream, SYNC_NO_MEMORY, (sync_span){"", 0});
+  if (stream->play.handlers->response(stream, &response) != SYNC_BODY_TAKE) {
+    end(stream, SYNC_STREAM_ENDED, text);
+    return;
   }
+  if (text.length > 0) hand_on(stream, text);
+  if (stream == client->poll.stream && stream->play.running) end(stream, SYNC_STREAM_ENDED, nothing);
 }
 
-static void resume(struct sync_stream *stream) {
-  if (!stream || !stream->play.paused || !sync_intake_handlers.has_room(stream)) return;
+/* ---- the stream -------------------------------------------------------------------------------------------------- */
+
+static bool has_room(const sync_client *client) {
+  struct sync_stream *stream = client->stream;
+  return stream->play.paused && stream->play.handlers->has_room(stream);
+}
+
+static void resume(sync_client *client) {
+  struct sync_stream *stream = client->stream;
+  if (!has_room(client)) return;
   struct sync_buffer kept = stream->play.kept;
-  sync_buffer_init(&stream->play.kept, stream->client->alloc);
+  sync_buffer_init(&stream->play.kept, client->alloc);
   hand_on(stream, sync_buffer_span(&kept));
   sync_buffer_fini(&kept);
 }
 
 void sync_played_resume(sync_loop *loop) {
-  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
-    resume(link->client->stream);
+  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next) resume(link->client);
 }
 
-void sync_client_play_bytes(sync_client *client, sync_span bytes) {
+bool sync_played_can_resume(const sync_loop *loop) {
+  const struct sync_link *link = loop->clients.next;
+  while (link != &loop->clients && !has_room(link->client)) link = link->next;
+  return link != &loop->clients;
+}
+
+bool sync_client_play_bytes(sync_client *client, sync_span bytes) {
   struct sync_stream *stream = client->stream;
-  if (!stream->play.answered) return;
+  if (!sync_loop_ours(client->loop) || !stream->play.answered) return false;
   if (!stream->play.paused)
     hand_on(stream, bytes);
   else if (!sync_buffer_append(&stream->play.kept, bytes))
-    end(stream, SYNC_NO_MEMORY, (sync_span){"", 0});
+    end(stream, SYNC_NO_MEMORY, nothing);
+  return true;
 }
 
-void sync_client_play_end(sync_client *client, sync_code code) {
+bool sync_client_play_end(sync_client *client, sync_code code) {
   struct sync_stream *stream = waiting(client);
-  if (!stream && client->stream->play.running) stream = client->stream;
-  if (stream) end(stream, code, (sync_span){"", 0});
+  if (!stream && sync_loop_ours(client->loop) && client->stream->play.running) stream = client->stream;
+  if (stream) end(stream, code, nothing);
+  return stream != NULL;
 }

@@ -23,7 +23,7 @@ static int64_t regular_ms(const struct sync_poller *poller) {
   return interval_ms - interval_ms / 10 + (int64_t)(bits(poller) % ((uint64_t)interval_ms / 5 + 1));
 }
 
-/* After a failure at least half the interval, then twice as long each time. */
+/* After the first failure at least half the interval, then twice as long each time. */
 static int64_t backoff_ms(const struct sync_poller *poller, int64_t retry_after_ms) {
   const struct sync_poller_config *config = &poller->config;
   int64_t least_ms = sync_poller_is_broken(poller) ? config->breaker_ms : config->interval_ms / 2;
@@ -32,7 +32,7 @@ static int64_t backoff_ms(const struct sync_poller *poller, int64_t retry_after_
       .cap_ms = config->breaker_ms > config->interval_ms ? config->breaker_ms : config->interval_ms,
       .floor_ms = retry_after_ms > least_ms ? retry_after_ms : least_ms,
   };
-  return sync_backoff_delay_ms(&backoff, (unsigned)poller->failures, bits(poller));
+  return sync_backoff_delay_ms(&backoff, (unsigned)poller->failures - 1, bits(poller));
 }
 
 void sync_poller_start(struct sync_poller *poller, int64_t now_ms) {
@@ -42,8 +42,8 @@ void sync_poller_start(struct sync_poller *poller, int64_t now_ms) {
 }
 
 void sync_poller_stop(struct sync_poller *poller) {
-  poller->regular = poller->again = false;
-  if (poller->phase == SYNC_POLLER_WAITING) set_phase(poller, SYNC_POLLER_IDLE, -1);
+  poller->regular = false;
+  if (poller->phase == SYNC_POLLER_WAITING && !poller->asked) set_phase(poller, SYNC_POLLER_IDLE, -1);
 }
 
 void sync_poller_reset(struct sync_poller *poller) {
@@ -52,30 +52,35 @@ void sync_poller_reset(struct sync_poller *poller) {
 }
 
 void sync_poller_once(struct sync_poller *poller, int64_t now_ms) {
-  if (poller->phase == SYNC_POLLER_BUSY)
+  if (poller->phase == SYNC_POLLER_BUSY) {
     poller->again = true;
-  else
-    set_phase(poller, SYNC_POLLER_WAITING, now_ms);
+    return;
+  }
+  poller->asked = true;
+  set_phase(poller, SYNC_POLLER_WAITING, now_ms);
 }
 
-/* The poll is over: when is the next? */
-static void rest(struct sync_poller *poller, int64_t next_at_ms, bool wanted) {
+/* The poll is over: when is the next, if one is wanted? */
+static void rest(struct sync_poller *poller, int64_t next_at_ms) {
+  bool wanted = poller->asked || poller->regular;
+  poller->again = false;
   set_phase(poller, wanted ? SYNC_POLLER_WAITING : SYNC_POLLER_IDLE, wanted ? next_at_ms : -1);
 }
 
 void sync_poller_succeeded(struct sync_poller *poller, int64_t now_ms) {
   if (poller->phase != SYNC_POLLER_BUSY) return;
-  bool again = poller->again;
   poller->failures = 0;
-  poller->again = false;
-  rest(poller, again ? now_ms : now_ms + regular_ms(poller), again || poller->regular);
+  poller->asked = poller->again;
+  rest(poller, poller->asked ? now_ms : now_ms + regular_ms(poller));
 }
 
-/* A poll that was asked for once is tried again until it succeeds: somebody waits for what it would have told. */
+/* A poll that was asked for is tried again until it succeeds: somebody waits for what it would have told. The next one
+ * begins later than any that was asked for meanwhile, and so stands for that too. */
 void sync_poller_failed(struct sync_poller *poller, int64_t now_ms, int64_t retry_after_ms) {
   if (poller->phase != SYNC_POLLER_BUSY) return;
-  rest(poller, now_ms + backoff_ms(poller, retry_after_ms), true);
   poller->failures++;
+  poller->asked = poller->asked || poller->again;
+  rest(poller, now_ms + backoff_ms(poller, retry_after_ms));
 }
 
 bool sync_poller_is_broken(const struct sync_poller *poller) {

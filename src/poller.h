@@ -30,6 +30,7 @@ struct sync_poller {
   struct sync_poller_config config;
   enum sync_poller_phase phase;
   bool regular;        /* polls go on at the interval */
+  bool asked;          /* the one planned or under way was asked for: it is not only a regular one */
   bool again;          /* one more was asked for while one was under way */
   int failures;        /* in a row */
   int64_t deadline_ms; /* -1: none */
@@ -43,7 +44,8 @@ enum sync_poller_due {
 
 void sync_poller_init(struct sync_poller *poller, const struct sync_poller_config *config);
 
-/* Polls at the interval from now on, the first one at once; or not any more (one under way may come to its end). */
+/* Polls at the interval from now on, the first one at once; or not any more: one under way may come to its end, and one
+ * that was asked for is still made. */
 void sync_poller_start(struct sync_poller *poller, int64_t now_ms);
 void sync_poller_stop(struct sync_poller *poller);
 

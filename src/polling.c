@@ -48,6 +48,7 @@ static void begin(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   poll->mark = sync_book_mark(&client->book);
   poll->asked_at_ms = sync_loop_wall_ms(client->loop);
+  poll->source = poll->next_source;
   client->counters.totals.polls++;
   if (!poll->url)
     ask_host(client);
@@ -64,11 +65,23 @@ void sync_poll_answered(sync_client *client) {
 
 /* ---- the end of it ----------------------------------------------------------------------------------------------- */
 
+static void keep(sync_client *client, char **to, const char *text) {
+  sync_alloc_free(client->alloc, *to);
+  *to = text ? sync_alloc_text(client->alloc, (sync_span){text, strlen(text)}) : NULL;
+}
+
+/* A snapshot that has not been taken in to its end must not be the next one's base. */
+static void forget_validators(sync_client *client) {
+  keep(client, &client->poll.etag, NULL);
+  keep(client, &client->poll.last_modified, NULL);
+}
+
 void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms) {
   struct sync_poll *poll = &client->poll;
   bool was_broken = sync_poller_is_broken(&poll->poller);
   sync_failure told = *failure;
   poll->asks = poll->at_host = false;
+  forget_validators(client);
   sync_poller_failed(&poll->poller, sync_loop_now_ms(client->loop), retry_after_ms);
   client->counters.totals.poll_failures++;
   told.attempt = poll->poller.failures;
@@ -104,11 +117,6 @@ int64_t sync_poll_deadline_ms(const sync_client *client) {
 }
 
 /* ---- the response ------------------------------------------------------------------------------------------------ */
-
-static void keep(sync_client *client, char **to, const char *text) {
-  sync_alloc_free(client->alloc, *to);
-  *to = text ? sync_alloc_text(client->alloc, (sync_span){text, strlen(text)}) : NULL;
-}
 
 static enum sync_body refuse(struct sync_stream *stream) {
   stream->ending = true;
@@ -153,28 +161,25 @@ static bool has_room(void *arg) {
   return true;
 }
 
-/* Half a snapshot must not be taken for the next one's base. */
-static void forget_validators(sync_client *client) {
-  keep(client, &client->poll.etag, NULL);
-  keep(client, &client->poll.last_modified, NULL);
-}
-
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
-  if (stream->moving && sync_stream_send(stream) == SYNC_OK) return;
+  if (stream->moving) {
+    if (sync_stream_send(stream) == SYNC_OK) return;
+    stream->ending = true;
+    sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory to follow a redirect");
+  }
   if (stream->unchanged) {
     sync_snapshots_unchanged(client);
     return;
   }
-  if (code == SYNC_STREAM_ENDED && !stream->ending && !stream->moving) {
+  if (code == SYNC_STREAM_ENDED && !stream->ending) {
     sync_snapshots_begin(client, sync_buffer_span(&client->poll.body));
     return;
   }
   sync_failure failure = stream->failure;
   if (!stream->ending) sync_failure_set(&failure, code == SYNC_STREAM_CUT ? SYNC_POLL_FAILED : code, "poll: %s", text);
   if (excerpt.length > 0) sync_failure_append(&failure, ": %.*s", (int)excerpt.length, excerpt.bytes);
-  forget_validators(client);
   sync_poll_fail(client, &failure, stream->retry_after_ms);
 }
 
@@ -195,6 +200,7 @@ static struct sync_poller_config poller_config(const sync_client *client) {
 void sync_poll_init(sync_client *client) {
   const struct sync_poller_config config = poller_config(client);
   sync_poller_init(&client->poll.poller, &config);
+  client->poll.source = client->poll.next_source = SYNC_SOURCE_POLL;
   sync_buffer_init(&client->poll.body, client->alloc);
   sync_buffer_init(&client->poll.raw, client->alloc);
   sync_buffer_init(&client->poll.data, client->alloc);
@@ -232,7 +238,6 @@ void sync_poll_regularly(sync_client *client, bool wanted) {
   struct sync_poll *poll = &client->poll;
   if (wanted == poll->poller.regular) return;
   if (wanted) {
-    poll->source = SYNC_SOURCE_POLL;
     sync_poller_start(&poll->poller, sync_loop_now_ms(client->loop));
     client->counters.totals.poll_sessions++;
     client->polling_since_ms = sync_loop_now_ms(client->loop);
@@ -243,7 +248,7 @@ void sync_poll_regularly(sync_client *client, bool wanted) {
 }
 
 void sync_poll_once(sync_client *client, sync_source source) {
-  client->poll.source = source;
+  client->poll.next_source = source;
   sync_poller_once(&client->poll.poller, sync_loop_now_ms(client->loop));
 }
 
@@ -252,6 +257,7 @@ void sync_poll_stop(sync_client *client) {
   sync_poll_regularly(client, false);
   if (poll->stream) sync_stream_abort(poll->stream);
   poll->asks = poll->at_host = false;
+  if (poll->poller.phase == SYNC_POLLER_BUSY) forget_validators(client);
   sync_snapshots_stop(client);
   sync_poller_reset(&poll->poller);
 }

@@ -28,13 +28,15 @@ struct sync_poll {
   struct sync_buffer body;
   char *etag; /* of the snapshot taken in last; NULL: none; and */
   char *last_modified;
-  sync_source source; /* what the changes found count as */
+  sync_source source; /* what the changes found count as; and those that the next poll will find */
+  sync_source next_source;
   bool loaded;        /* the book has had a snapshot: from now on, changes are news */
   uint64_t mark;      /* of the book, when the snapshot was asked for; and the wall clock */
   int64_t asked_at_ms;
   enum sync_poll_stage stage;
   struct sync_snapshot snapshot;
   sync_order_place cursor;
+  uint64_t walked; /* mark of the book when the cursor was moved last */
   uint64_t orders;
   uint64_t changed;
   struct sync_buffer raw; /* of the event being written */

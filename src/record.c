@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "span.h"
+
 /* Blocks are multiples of this, so that most changes of a word stay in place. */
 #define RECORD_STEP 16u
 
@@ -95,13 +97,8 @@ struct sync_record *sync_record_fill(struct sync_book *book, struct sync_record 
 
 /* ---- rings ------------------------------------------------------------------------------------------------------- */
 
-static bool is_text(sync_span span, const char *text) {
-  size_t length = strlen(text);
-  return span.length == length && memcmp(span.bytes, text, length) == 0;
-}
-
 enum sync_book_class sync_record_class(sync_span stage, sync_span status) {
-  bool final = is_text(stage, "paid") || is_text(status, "picked_up") || is_text(status, "cancelled");
+  bool final = sync_span_is(stage, "paid") || sync_span_is(status, "picked_up") || sync_span_is(status, "cancelled");
   return final ? SYNC_BOOK_FINAL : SYNC_BOOK_OPEN;
 }
 

@@ -2,16 +2,11 @@
  * byte. */
 #include "snapshot.h"
 
-#include <string.h>
-
 #include "json.h"
+#include "span.h"
 
 static bool is_list_name(const sync_json_token *key) {
-  static const sync_span names[] = {{"docs", 4}, {"orders", 6}, {"data", 4}};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (key->text.length == names[i].length && memcmp(key->text.bytes, names[i].bytes, names[i].length) == 0)
-      return true;
-  return false;
+  return sync_span_is(key->text, "docs") || sync_span_is(key->text, "orders") || sync_span_is(key->text, "data");
 }
 
 /* Goes to the first element of the list. */
@@ -57,14 +52,15 @@ static sync_span find_id(const struct sync_order_names *names, sync_span order) 
   return (sync_span){NULL, 0};
 }
 
-sync_code sync_snapshot_next(struct sync_snapshot *snapshot, struct sync_change *change) {
+enum sync_snapshot_outcome sync_snapshot_next(struct sync_snapshot *snapshot, struct sync_change *change) {
   sync_json json = snapshot->json;
   sync_json_token token;
   sync_span text, order_id;
   while (sync_json_next(&json, &token) != SYNC_JSON_ARRAY_END) {
-    if (!sync_json_value(&json, &token, &text)) return SYNC_CLOSED; /* there was no list */
+    if (!sync_json_value(&json, &token, &text)) return SYNC_SNAPSHOT_END; /* there was no list */
     sync_buffer_clear(&snapshot->order_id);
-    if (!sync_json_plain(find_id(snapshot->names, text), &snapshot->order_id, &order_id)) return SYNC_NO_MEMORY;
+    if (!sync_json_plain(find_id(snapshot->names, text), &snapshot->order_id, &order_id))
+      return SYNC_SNAPSHOT_NO_MEMORY;
     snapshot->json = json;
     if (order_id.length == 0) {
       snapshot->bad++;
@@ -73,7 +69,7 @@ sync_code sync_snapshot_next(struct sync_snapshot *snapshot, struct sync_change 
     change->order_id = order_id;
     change->patch = text;
     change->whole = true;
-    return SYNC_OK;
+    return SYNC_SNAPSHOT_ORDER;
   }
-  return SYNC_CLOSED;
+  return SYNC_SNAPSHOT_END;
 }

@@ -23,8 +23,14 @@ bool sync_snapshot_init(struct sync_snapshot *snapshot, const sync_allocator *al
                         const struct sync_order_names *names, sync_span text, size_t *at_byte);
 void sync_snapshot_fini(struct sync_snapshot *snapshot);
 
+enum sync_snapshot_outcome {
+  SYNC_SNAPSHOT_ORDER,
+  SYNC_SNAPSHOT_END,
+  SYNC_SNAPSHOT_NO_MEMORY, /* the same order can be asked for again */
+};
+
 /* Sets `order_id`, `patch` and `whole` of `change` to the next order, valid until the next call; the other fields are
- * the caller's. SYNC_OK; SYNC_CLOSED: that was all; SYNC_NO_MEMORY: the same order can be asked for again. */
-sync_code sync_snapshot_next(struct sync_snapshot *snapshot, struct sync_change *change);
+ * the caller's. */
+enum sync_snapshot_outcome sync_snapshot_next(struct sync_snapshot *snapshot, struct sync_change *change);
 
 #endif

@@ -112,17 +112,25 @@ static void apply(sync_client *client, struct sync_change *change) {
 
 static void finish(sync_client *client);
 
-/* One order; false: there are no more. */
-static bool take_order(sync_client *client) {
+/* What it would have said further on is not known, so nothing counts as missing. */
+static void give_up(sync_client *client) {
+  sync_failure failure;
+  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to read a snapshot to its end");
+  sync_snapshots_stop(client);
+  sync_poll_fail(client, &failure, 0);
+}
+
+/* One order, if there is one more. */
+static void take_order(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   struct sync_change change = {.whole = true};
   switch (sync_snapshot_next(&poll->snapshot, &change)) {
-  case SYNC_OK:
+  case SYNC_SNAPSHOT_ORDER:
     poll->orders++;
     apply(client, &change);
-    return true;
-  case SYNC_NO_MEMORY: tell_lost(client, (sync_span){"", 0}); return false;
-  default: return false;
+    break;
+  case SYNC_SNAPSHOT_END: poll->stage = SYNC_POLL_MISSING; break;
+  case SYNC_SNAPSHOT_NO_MEMORY: give_up(client); break;
   }
 }
 
@@ -148,8 +156,7 @@ bool sync_snapshots_can_go_on(const sync_client *client) {
 
 void sync_snapshots_go_on(sync_client *client) {
   struct sync_poll *poll = &client->poll;
-  while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client))
-    if (!take_order(client)) poll->stage = SYNC_POLL_MISSING;
+  while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client)) take_order(client);
   bool partial = client->options.poll_is_partial || !poll->loaded;
   while (poll->stage == SYNC_POLL_MISSING && may_go_on(client))
     if (partial || !take_missing(client)) finish(client);

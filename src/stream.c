@@ -6,6 +6,7 @@ struct sync_stream *sync_stream_new(sync_client *client, const struct sync_excha
   struct sync_stream *stream = sync_alloc_zeroed(client->alloc, sizeof *stream);
   if (!stream) return NULL;
   stream->client = client;
+  stream->play.handlers = handlers;
   sync_buffer_init(&stream->play.kept, client->alloc);
   if (sync_loop_is_played(client->loop)) return stream;
   stream->exchange = sync_exchange_new(client->loop->transport, handlers, stream);
@@ -93,6 +94,7 @@ sync_code sync_stream_send(struct sync_stream *stream) {
   if (stream->exchange) return sync_exchange_start(stream->exchange, &request);
   sync_stream_abort(stream);
   stream->play.running = true;
+  stream->play.number = ++stream->client->loop->played_requests;
   return SYNC_OK;
 }
 

@@ -498,11 +498,12 @@ bool sync_client_type_count(const sync_client *client, size_t index, sync_span *
 sync_loop *sync_loop_new_played(const sync_allocator *alloc);
 
 /* Time goes on to `until_ms` of the loop's clock, or to the first moment before when something is due: that is done,
- * and then the host takes its items before it calls again. */
+ * and then the host takes its items before it calls again. sync_loop_timeout_ms() says when something is due. */
 void sync_loop_play(sync_loop *loop, int64_t until_ms);
 
 /* A request that waits for its answer. */
 typedef struct sync_played_request {
+  uint64_t number; /* 1 for the loop's first, and so on */
   const char *url;
   const sync_header *headers; /* of the options, and of this connect */
   size_t header_count;
@@ -510,20 +511,23 @@ typedef struct sync_played_request {
   size_t answer_count;
   sync_span last_event_id;
   bool renewal; /* of a stream that is still open */
+  bool poll;    /* for a snapshot */
 } sync_played_request;
 
-/* false: none waits. Valid until the client is told anything. */
+/* A poll's comes first. false: none waits. Valid until the client is told anything. */
 bool sync_client_play_request(const sync_client *client, sync_played_request *request);
 
-/* Answers it; `location` and `content_type` NULL: it has none. The body of an answer that is no stream is `text`. */
+/* Answers it; `location` and `content_type` NULL: it has none. `text` is the body: all of it, or that of a stream so
+ * far. */
 void sync_client_play_response(sync_client *client, int status, const char *content_type, const char *location,
                                int64_t retry_after_ms, sync_span text);
 
-/* Bytes of the stream that is open. */
-void sync_client_play_bytes(sync_client *client, sync_span bytes);
+/* Bytes of the stream that is open; false: none is. */
+bool sync_client_play_bytes(sync_client *client, sync_span bytes);
 
-/* The request that waits, or the stream, breaks off with `code`: SYNC_REFUSED, SYNC_STREAM_CUT, SYNC_STREAM_ENDED... */
-void sync_client_play_end(sync_client *client, sync_code code);
+/* The request that waits, or the stream, breaks off with `code`: SYNC_REFUSED, SYNC_STREAM_CUT, SYNC_STREAM_ENDED...
+ * false: there is none. */
+bool sync_client_play_end(sync_client *client, sync_code code);
 
 /* ---- JSON: a pull reader (RFC 8259) ------------------------------------------------------------------------------ */
 

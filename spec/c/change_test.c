@@ -25,13 +25,13 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static sync_code read_event(const char *type, const char *order_id, const char *data) {
+static enum sync_change_outcome read_event(const char *type, const char *order_id, const char *data) {
   struct sync_news news = {span_of(type), span_of(order_id), SPAN("1970-01-01T00:00:05Z"), span_of(data)};
   return sync_change_read(&reader, &news, &change);
 }
 
 static void check_patch(const char *type, const char *data, const char *patch) {
-  assert_int_equal(read_event(type, "A", data), SYNC_OK);
+  assert_int_equal(read_event(type, "A", data), SYNC_CHANGE_READ);
   check_span(change.order_id, "A");
   check_span(change.patch, patch);
   assert_false(change.deleted);
@@ -41,7 +41,7 @@ static void check_patch(const char *type, const char *data, const char *patch) {
 }
 
 static void check_silent(const char *type, const char *order_id, const char *data) {
-  if (read_event(type, order_id, data) != SYNC_EVENT_DECODE)
+  if (read_event(type, order_id, data) != SYNC_CHANGE_NONE)
     fail_msg("%s of '%s' with %s is news", type, order_id, data);
 }
 
@@ -91,12 +91,12 @@ static void a_new_order_may_be_data_itself_or_nothing_but_an_id(void **state) {
 
 static void a_deletion_says_no_more(void **state) {
   (void)state;
-  assert_int_equal(read_event("order_deleted", "A", "{\"order\":{\"n\":1}}"), SYNC_OK);
+  assert_int_equal(read_event("order_deleted", "A", "{\"order\":{\"n\":1}}"), SYNC_CHANGE_READ);
   assert_true(change.deleted);
   assert_int_equal(change.patch.length, 0);
   assert_int_equal(change.at_ms, 5000);
-  assert_int_equal(read_event("order_deleted", "A", ""), SYNC_OK);
-  assert_int_equal(read_event("order_deleted", "", "{\"order\":{\"order_id\":\"B\"}}"), SYNC_OK);
+  assert_int_equal(read_event("order_deleted", "A", ""), SYNC_CHANGE_READ);
+  assert_int_equal(read_event("order_deleted", "", "{\"order\":{\"order_id\":\"B\"}}"), SYNC_CHANGE_READ);
   check_span(change.order_id, "B");
 }
 
@@ -161,9 +161,9 @@ static void an_order_of_another_id_says_nothing_of_this_one(void **state) {
 
 static void without_an_id_of_its_own_the_event_has_the_orders(void **state) {
   (void)state;
-  assert_int_equal(read_event("order_created", "", "{\"order\":{\"orderId\":\"\\u0042\"}}"), SYNC_OK);
+  assert_int_equal(read_event("order_created", "", "{\"order\":{\"orderId\":\"\\u0042\"}}"), SYNC_CHANGE_READ);
   check_span(change.order_id, "B");
-  assert_int_equal(read_event("stage_change", "", "{\"newStage\":\"open\",\"order_id\":77}"), SYNC_OK);
+  assert_int_equal(read_event("stage_change", "", "{\"newStage\":\"open\",\"order_id\":77}"), SYNC_CHANGE_READ);
   check_span(change.order_id, "77");
   check_span(change.patch, "{\"order_id\":77,\"orderStage\":\"open\"}");
   check_silent("stage_change", "", "{\"newStage\":\"open\"}");
@@ -179,7 +179,7 @@ static void members_are_called_what_the_wire_calls_them(void **state) {
   check_patch("payment_update", "{\"newStatus\":\"paid\",\"status\":\"ready\"}",
               "{\"status\":\"ready\",\"paymentStatus\":\"paid\"}");
   check_patch("order_created", "{\"newness\":\"open\",\"number\":\"A\"}", "{\"newness\":\"open\",\"number\":\"A\"}");
-  assert_int_equal(read_event("stage_change", "", "{\"newStage\":\"open\",\"number\":7}"), SYNC_OK);
+  assert_int_equal(read_event("stage_change", "", "{\"newStage\":\"open\",\"number\":7}"), SYNC_CHANGE_READ);
   check_span(change.order_id, "7");
   check_span(change.patch, "{\"number\":7,\"newness\":\"open\"}");
   check_silent("stage_change", "", "{\"newStage\":\"open\",\"orderID\":7}");
@@ -188,10 +188,10 @@ static void members_are_called_what_the_wire_calls_them(void **state) {
 static void a_timestamp_that_is_none_is_unknown(void **state) {
   (void)state;
   struct sync_news news = {SPAN("stage_change"), SPAN("A"), SPAN("soon"), SPAN("{\"newStage\":\"open\"}")};
-  assert_int_equal(sync_change_read(&reader, &news, &change), SYNC_OK);
+  assert_int_equal(sync_change_read(&reader, &news, &change), SYNC_CHANGE_READ);
   assert_int_equal(change.at_ms, 0);
   news.timestamp = SPAN("1795341601000");
-  assert_int_equal(sync_change_read(&reader, &news, &change), SYNC_OK);
+  assert_int_equal(sync_change_read(&reader, &news, &change), SYNC_CHANGE_READ);
   assert_int_equal(change.at_ms, 1795341601000);
 }
 
@@ -215,10 +215,10 @@ static void without_memory_it_says_so_and_reads_the_next(void **state) {
   for (size_t nth = 1;; nth++) {
     sync_change_reader_fini(&reader);
     counting_alloc_refuse(&memory, nth, 1);
-    sync_code code = read_event("stage_change", "A", costly);
+    enum sync_change_outcome outcome = read_event("stage_change", "A", costly);
     counting_alloc_allow(&memory);
-    if (code == SYNC_OK) break;
-    assert_int_equal(code, SYNC_NO_MEMORY);
+    if (outcome == SYNC_CHANGE_READ) break;
+    assert_int_equal(outcome, SYNC_CHANGE_NO_MEMORY);
     failures++;
     check_patch("stage_change", costly, costly_patch);
   }

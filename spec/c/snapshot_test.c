@@ -33,7 +33,7 @@ static void check_walk(const char *text, const char *expected) {
   size_t at_byte;
   struct sync_change change = {.source = SYNC_SOURCE_POLL, .mark = 7};
   if (!open_snapshot(text, &at_byte)) fail_msg("%s is no snapshot", text);
-  while (sync_snapshot_next(&snapshot, &change) == SYNC_OK) {
+  while (sync_snapshot_next(&snapshot, &change) == SYNC_SNAPSHOT_ORDER) {
     assert_true(change.whole);
     assert_int_equal(change.mark, 7); /* the caller's */
     size_t length = strlen(walked);
@@ -41,7 +41,7 @@ static void check_walk(const char *text, const char *expected) {
              (int)change.patch.length, change.patch.bytes);
   }
   assert_string_equal(walked, expected);
-  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_CLOSED);
+  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_SNAPSHOT_END);
   sync_snapshot_fini(&snapshot);
 }
 
@@ -50,7 +50,7 @@ static void check_none(const char *text, size_t at_byte) {
   struct sync_change change = {.mark = 0};
   if (open_snapshot(text, &told)) fail_msg("%s is a snapshot", text);
   assert_int_equal(told, at_byte);
-  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_CLOSED);
+  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_SNAPSHOT_END);
   sync_snapshot_fini(&snapshot);
 }
 
@@ -111,10 +111,10 @@ static void without_memory_the_same_order_can_be_asked_for_again(void **state) {
   struct sync_change change = {.mark = 0};
   assert_true(open_snapshot("[{},{\"orderID\":\"\\u0041\"},{\"orderID\":\"B\"}]", &at_byte));
   counting_alloc_refuse(&memory, 1, 1);
-  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_NO_MEMORY);
-  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_OK);
+  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_SNAPSHOT_NO_MEMORY);
+  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_SNAPSHOT_ORDER);
   check_span(change.order_id, "A");
-  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_OK);
+  assert_int_equal(sync_snapshot_next(&snapshot, &change), SYNC_SNAPSHOT_ORDER);
   check_span(change.order_id, "B");
   assert_int_equal(snapshot.bad, 1);
   assert_int_equal(memory.refused, 1);
