@@ -14,7 +14,7 @@ local FLOORS = {
   { name = "connection", files = { "connection", "renewal", "verdict", "poller" } },
   { name = "engine", files = {
     "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
-    "polling", "snapshots", "bookkeeping", "played", "delivery",
+    "polling", "snapshots", "bookkeeping", "comparison", "played", "delivery",
   } },
   { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_played", "lua_client", "lua_sync" } },
 }

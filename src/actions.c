@@ -190,10 +190,15 @@ static bool stream_fails(const sync_client *client) {
 static bool wants_polling(const sync_client *client) {
   if (!client->wanted || client->poll_barred || !sync_poll_is_possible(client)) return false;
   if (client->poll_forced) return true;
-  if (client->options.mode == SYNC_MODE_POLL) return true;
+  if (client->options.mode == SYNC_MODE_POLL || sync_comparison_is_on(client)) return true;
   if (client->options.mode != SYNC_MODE_AUTO) return false;
   bool connected = client->connection.state == SYNC_CONNECTED && client->proven;
   return !connected && (stream_fails(client) || client->poll.poller.regular);
+}
+
+/* Whether a stream that has opened goes on where the one before ended. */
+static bool resumes(const sync_client *client) {
+  return client->connection.has_ids && sync_client_resume_id(client).length > 0;
 }
 
 static void show_state(sync_client *client) {
@@ -201,6 +206,7 @@ static void show_state(sync_client *client) {
   if (client->poll.poller.regular && to != SYNC_CONNECTED) to = SYNC_POLLING_FALLBACK;
   if (to == client->state) return;
   struct sync_entry entry = {.kind = SYNC_ITEM_STATE, .from = client->state, .to = to};
+  entry.resumed = to == SYNC_CONNECTED && resumes(client);
   client->state = to;
   sync_client_tell(client, entry);
 }
@@ -216,8 +222,8 @@ void sync_client_weigh(sync_client *client) {
  * one of a client fills its order book. */
 static void reconcile(sync_client *client) {
   if (!sync_poll_is_possible(client) || !sync_books_are_kept(client)) return;
-  bool resumes = client->connection.has_ids && sync_client_resume_id(client).length > 0;
-  if (client->poll.loaded && resumes && !client->poll.poller.regular) return;
+  bool polled = client->poll.poller.regular && !sync_comparison_is_on(client);
+  if (client->poll.loaded && resumes(client) && !polled) return;
   sync_poll_once(client, SYNC_SOURCE_BACKFILL);
 }
 

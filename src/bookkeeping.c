@@ -7,6 +7,17 @@ bool sync_books_are_kept(const sync_client *client) {
   return client->options.book_limit > 0 && client->options.decode == SYNC_DECODE_ORDER;
 }
 
+/* The server says that it cannot replay all that was missed. */
+static bool is_resync(sync_span type) {
+  return type.length == 6 && memcmp(type.bytes, "resync", 6) == 0;
+}
+
+/* What the stream says, as polls will be held against it. false: no memory. */
+static bool compare(sync_client *client, const struct sync_news *news, const struct sync_change *change) {
+  if (!sync_comparison_is_on(client) || (!change && !is_resync(news->type))) return true;
+  return sync_comparison_hear(client, change);
+}
+
 /* A name with JSON escapes in plain text; without memory, as it is written. */
 static sync_span plain(struct sync_buffer *room, sync_span text, bool escaped) {
   if (!escaped || !sync_buffer_reserve(room, text.length)) return text;
@@ -36,8 +47,9 @@ enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelo
       .timestamp = plain(room, envelope->timestamp, envelope->timestamp_escaped),
       .data = envelope->data,
   };
-  enum sync_change_outcome read = sync_change_read(&client->changes, &news, &change);
-  if (read == SYNC_CHANGE_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
+  enum sync_change_outcome read = sync_change_read(&client->loop->changes, &news, &change);
+  if (read == SYNC_CHANGE_NO_MEMORY || !compare(client, &news, read == SYNC_CHANGE_READ ? &change : NULL))
+    return SYNC_BOOKS_NO_MEMORY;
   if (read != SYNC_CHANGE_READ) return SYNC_BOOKS_NOTHING;
   bool was_polled =
       client->polled && sync_book_get(&client->book, change.order_id, &known) && known.source != SYNC_SOURCE_STREAM;

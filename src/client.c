@@ -92,7 +92,6 @@ static void release(sync_client *client) {
   sync_sse_fini(&client->sse);
   sync_poll_fini(client);
   sync_book_fini(&client->book);
-  sync_change_reader_fini(&client->changes);
   sync_recent_fini(&client->recent);
   free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
@@ -112,9 +111,7 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   client->timer.data = client;
   sync_segments_init(&client->segments, loop->segments);
   sync_interest_init(&client->interest, alloc);
-  sync_order_names_init(&client->order_names);
-  sync_change_reader_init(&client->changes, alloc, &client->order_names);
-  sync_book_init(&client->book, alloc, &client->order_names, SYNC_BOOK_ORDERS, SYNC_BOOK_BYTES);
+  sync_book_init(&client->book, alloc, &loop->order_names, SYNC_BOOK_ORDERS, SYNC_BOOK_BYTES);
   sync_counters_init(&client->counters, alloc);
 }
 
@@ -137,7 +134,9 @@ static bool configure_parts(sync_client *client, sync_failure *failure) {
   if (!client->stream) return false;
   sync_poll_init(client);
   sync_book_set_limits(&client->book, options->book_limit, SYNC_BOOK_BYTES);
-  if (sync_poll_configure(client, failure) != SYNC_OK) return false;
+  char *poll_url;
+  if (sync_poll_resolve(client->alloc, client->urls[0], options, &poll_url, failure) != SYNC_OK) return false;
+  sync_poll_configure(client, poll_url);
   if (!options->last_event_id) return true;
   const sync_span id = {options->last_event_id, strlen(options->last_event_id)};
   return sync_sse_restart(&client->sse, id) == SYNC_OK;
@@ -197,7 +196,8 @@ static int64_t fresh_now_ms(sync_client *client) {
 }
 
 static bool wants_stream(const sync_client *client) {
-  return client->options.mode == SYNC_MODE_AUTO || client->options.mode == SYNC_MODE_STREAM;
+  sync_mode mode = client->options.mode;
+  return mode == SYNC_MODE_AUTO || mode == SYNC_MODE_STREAM || mode == SYNC_MODE_COMPARE;
 }
 
 static void start_stream(sync_client *client, struct sync_actions *actions) {
@@ -346,13 +346,17 @@ static sync_code follow_mode(sync_client *client) {
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure) {
   if (!sync_loop_ours(client->loop)) return sync_failure_set(failure, SYNC_FORKED, "%s", sync_code_text(SYNC_FORKED));
   sync_options copy;
-  char **urls;
+  char **urls, *poll_url = NULL;
   sync_code code = adopt(client->alloc, options, &copy, &urls, failure);
   if (code != SYNC_OK) return code;
-  if (!sync_history_resize(&client->history, copy.event_history_limit)) {
+  code = sync_poll_resolve(client->alloc, urls[0], &copy, &poll_url, failure);
+  if (code == SYNC_OK && !sync_history_resize(&client->history, copy.event_history_limit))
+    code = sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for event_history_limit");
+  if (code != SYNC_OK) {
     free_urls(client->alloc, urls, copy.fallback_url_count + 1);
     sync_options_fini(client->alloc, &copy);
-    return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for event_history_limit");
+    sync_alloc_free(client->alloc, poll_url);
+    return code;
   }
   bool reopen = !sync_options_same_request(&client->options, &copy) && !is_away(client);
   if (strcmp(client->options.url, copy.url) != 0) { /* another stream has other ids, and its server's own wishes */
@@ -370,8 +374,7 @@ sync_code sync_client_configure(sync_client *client, const sync_options *options
   sync_recent_resize(&client->recent, duplicate_window(&copy));
   sync_event_names_init(&client->names, &client->options);
   sync_book_set_limits(&client->book, copy.book_limit, SYNC_BOOK_BYTES);
-  code = sync_poll_configure(client, failure);
-  if (code != SYNC_OK) return code;
+  sync_poll_configure(client, poll_url);
   return reopen ? sync_client_reconnect(client) : follow_mode(client);
 }
 

@@ -77,8 +77,6 @@ struct sync_client {
   struct sync_poll poll;
   int64_t polling_since_ms;
   bool polled; /* the book has news that no stream has told */
-  struct sync_order_names order_names;
-  struct sync_change_reader changes;
   struct sync_book book;
 
   struct sync_segments segments;
@@ -151,8 +149,12 @@ void sync_poll_fini(sync_client *client);
 /* Whether there is something to poll. */
 bool sync_poll_is_possible(const sync_client *client);
 
-/* The options are new. SYNC_OK, or `failure`. */
-sync_code sync_poll_configure(sync_client *client, sync_failure *failure);
+/* The url to poll, as `options` have it relative to `base`; NULL: none. SYNC_OK, or `failure`. */
+sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options, char **url,
+                            sync_failure *failure);
+
+/* The options are new, and `url`, which is the poll's from now on, is theirs. */
+void sync_poll_configure(sync_client *client, char *url);
 
 /* Polling at the interval is wanted, or not any more; one poll is wanted; nothing is, and what is under way is dropped.
  */
@@ -178,6 +180,19 @@ void sync_snapshots_stop(sync_client *client);
 /* Whether there is one under way and room for what it brings; the next bit of it. */
 bool sync_snapshots_can_go_on(const sync_client *client);
 void sync_snapshots_go_on(sync_client *client);
+
+/* ---- mode compare: comparison.c ---------------------------------------------------------------------------------- */
+
+bool sync_comparison_is_on(const sync_client *client);
+
+/* The stream says this of an order; or, with NULL, that something is missing in it. false: no memory. */
+bool sync_comparison_hear(sync_client *client, const struct sync_change *change);
+
+/* A poll is asked; its snapshot has come, and its orders follow; one of them; that was all. */
+void sync_comparison_ask(sync_client *client);
+void sync_comparison_begin(sync_client *client);
+void sync_comparison_list(sync_client *client, const struct sync_change *order);
+void sync_comparison_end(sync_client *client);
 
 /* ---- the order book: bookkeeping.c ------------------------------------------------------------------------------- */
 
@@ -206,7 +221,8 @@ void sync_client_end(struct sync_stream *stream, const sync_failure *failure);
 /* The deadline has come: does what is due. */
 void sync_client_tick(sync_client *client);
 
-/* Hands on what the streams of a loop that is played kept back, as far as there is room; whether there is such a one. */
+/* Hands on what the streams of a loop that is played kept back, as far as there is room; whether there is such a one.
+ */
 void sync_played_resume(sync_loop *loop);
 bool sync_played_can_resume(const sync_loop *loop);
 

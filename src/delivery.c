@@ -42,6 +42,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
   case SYNC_ITEM_STATE:
     item->from = current->from;
     item->to = current->to;
+    item->resumed = current->resumed;
     break;
   case SYNC_ITEM_ERROR: item->failure = current->failure; break;
   case SYNC_ITEM_EVENT: match_current(client); /* fall through */
@@ -49,6 +50,9 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     item->event = current->event;
     take_sample(client);
     break;
+  case SYNC_ITEM_HEARD:
+  case SYNC_ITEM_ASKED:
+  case SYNC_ITEM_LISTED: item->event = current->event; break;
   case SYNC_ITEM_POLLED: item->poll = current->poll; break;
   case SYNC_ITEM_ASK:
   case SYNC_ITEM_FETCH: break;
@@ -115,6 +119,7 @@ void sync_client_metrics(const sync_client *client, sync_metrics *metrics) {
   metrics->queue_peak = client->queue.peak;
   if (client->connection.phase == SYNC_PHASE_OPEN)
     metrics->connected_ms += sync_loop_clock_ms(client->loop) - client->connected_since_ms;
+  if (client->poll.poller.regular) metrics->polling_ms += sync_loop_clock_ms(client->loop) - client->polling_since_ms;
 }
 
 bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count) {

@@ -213,6 +213,8 @@ static sync_loop *new_loop(const sync_allocator *alloc, bool played) {
   loop->segments = sync_segment_pool_new(alloc);
   if (!loop->segments || uv_loop_init(&loop->uv) != 0) goto fail;
   loop->alarm_at_ms = -1;
+  sync_order_names_init(&loop->order_names);
+  sync_change_reader_init(&loop->changes, alloc, &loop->order_names);
   loop->transport = played ? NULL : sync_transport_new(alloc, &loop->uv);
   if (!loop->transport && !played) goto fail_loop;
   uv_timer_init(&loop->uv, &loop->patience);
@@ -252,6 +254,7 @@ void sync_loop_free(sync_loop *loop) {
   if (loop->timer_fd >= 0) close(loop->timer_fd);
   sync_sleep_fini(&loop->sleep);
   sync_segment_pool_free(loop->segments);
+  sync_change_reader_fini(&loop->changes);
   sync_alloc_free(loop->alloc, loop);
 }
 

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "change.h"
 #include "segment.h"
 #include "sleep.h"
 #include "transport.h"
@@ -23,11 +24,13 @@ struct sync_loop {
   struct sync_segment_pool *segments;
   struct sync_link clients; /* head of the ring of all clients */
   struct sync_link ready;   /* head of the ring of those with items */
-  size_t snapshots;         /* clients that are taking one in */
-  uint64_t arrivals;        /* items so far, of clients that are pulled from as well */
-  int64_t budget_us;        /* of the step; 0: no bound */
-  bool backlog;             /* the step began with items left over */
-  int64_t spent_at_us;      /* when it is used up; 0: nothing has been done yet in this step */
+  struct sync_order_names order_names;
+  struct sync_change_reader changes; /* of all clients: one at a time reads */
+  size_t snapshots;                  /* clients that are taking one in */
+  uint64_t arrivals;                 /* items so far, of clients that are pulled from as well */
+  int64_t budget_us;                 /* of the step; 0: no bound */
+  bool backlog;                      /* the step began with items left over */
+  int64_t spent_at_us;               /* when it is used up; 0: nothing has been done yet in this step */
   uint64_t random;
   unsigned forks; /* of the process when the loop was made */
   uv_loop_t uv;
@@ -36,7 +39,7 @@ struct sync_loop {
   int64_t alarm_at_ms; /* -1: none */
   int64_t played_ms;   /* the clock of a loop that is played; and how many requests it has seen */
   uint64_t played_requests;
-  int timer_fd;        /* shows the loop's next timer through its descriptor; -1: not on this system */
+  int timer_fd; /* shows the loop's next timer through its descriptor; -1: not on this system */
   uv_poll_t timer_poll;
   int64_t timer_armed_ms; /* what timer_fd is set to, in loop time; -1: nothing */
   struct sync_sleep sleep;

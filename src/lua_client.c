@@ -218,6 +218,19 @@ static void push_failure_table(lua_State *L, const sync_failure *failure) {
   if (failure->next_retry_at_ms) set_number(L, "next_retry_at", failure->next_retry_at_ms);
 }
 
+/* What stream or poll says of an order, for the comparison of the two. */
+static void set_word(lua_State *L, const char *kind, const sync_event *event) {
+  sync_span type = sync_event_text(event, SYNC_EVENT_TYPE), order_id = sync_event_text(event, SYNC_EVENT_ORDER_ID);
+  set_text(L, "kind", kind);
+  set_number(L, "at_ms", sync_event_received_at_ms(event));
+  if (type.length) set_flag(L, "deleted", true); /* it has no other */
+  if (order_id.length == 0) return;
+  compat_push_span(L, order_id);
+  lua_setfield(L, -2, "order_id");
+  compat_push_span(L, sync_event_text(event, SYNC_EVENT_RAW));
+  lua_setfield(L, -2, "text");
+}
+
 static void push_signal(lua_State *L, const sync_item *item) {
   if (item->kind == SYNC_ITEM_ERROR) {
     push_failure_table(L, item->failure);
@@ -230,7 +243,11 @@ static void push_signal(lua_State *L, const sync_item *item) {
     set_text(L, "kind", "state");
     set_text(L, "from", sync_state_name(item->from));
     set_text(L, "to", sync_state_name(item->to));
+    if (item->resumed) set_flag(L, "resumed", true);
     break;
+  case SYNC_ITEM_HEARD: set_word(L, "heard", item->event); break;
+  case SYNC_ITEM_ASKED: set_word(L, "asked", item->event); break;
+  case SYNC_ITEM_LISTED: set_word(L, "listed", item->event); break;
   case SYNC_ITEM_COMMENT:
     set_text(L, "kind", "comment");
     compat_push_span(L, sync_event_text(item->event, SYNC_EVENT_RAW));

@@ -5,6 +5,7 @@
  */
 #include "lua_client.h"
 #include "lua_event.h"
+#include "lua_json.h"
 
 #include <dlfcn.h>
 
@@ -35,7 +36,8 @@ static int core_loop(lua_State *L) {
   return handle->loop ? 1 : lua_push_failure(L, SYNC_SYSTEM, sync_code_text(SYNC_SYSTEM));
 }
 
-/* By then no client is left: each keeps the loop's userdata alive, and in lua_close() finalizers run youngest first. */
+/* By then no client is left: each keeps the loop's userdata alive, and in lua_close() finalizers run youngest first.
+ * loop:close() is for loops that are played, of which tests make hundreds: the collector does not count descriptors. */
 static int loop_gc(lua_State *L) {
   struct loop_handle *handle = luaL_checkudata(L, 1, LOOP_TYPE);
   sync_loop_free(handle->loop);
@@ -114,6 +116,23 @@ static int core_address(lua_State *L) {
   return 1;
 }
 
+/* core.time_ms(text): the point in time that it means, milliseconds since the epoch; nothing: it means none */
+static int core_time_ms(lua_State *L) {
+  sync_span text;
+  text.bytes = luaL_checklstring(L, 1, &text.length);
+  int64_t time_ms = sync_time_parse(text);
+  if (time_ms == SYNC_TIME_NONE) return 0;
+  compat_push_integer(L, time_ms);
+  return 1;
+}
+
+/* core.decode(text): the value of JSON text, made as an event's `data` is; nothing: it is no JSON */
+static int core_decode(lua_State *L) {
+  sync_span text;
+  text.bytes = luaL_checklstring(L, 1, &text.length);
+  return lua_json_push(L, text, lua_upvalueindex(1)) ? 1 : 0;
+}
+
 /* core.codes: name -> {text=, hint=, class=, retryable=} */
 static void push_codes(lua_State *L) {
   lua_createtable(L, 0, SYNC_CODE_COUNT);
@@ -138,7 +157,7 @@ static void open_loop(lua_State *L) {
       {"clock_ms", loop_clock_ms},
       {"wall_ms", loop_wall_ms},
       {"play", loop_play},
-      {"close", loop_gc}, /* for loops that are played: tests make hundreds, and the collector knows no descriptors */
+      {"close", loop_gc},
       {"client", loop_client},
       {"fd", loop_fd},
       {"forked", loop_forked},
@@ -166,16 +185,17 @@ static void pin_code(void) {
 __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 
 int luaopen_sync_core(lua_State *L) {
-  static const luaL_Reg functions[] = {{"address", core_address},
-
-                                       {"loop", core_loop},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"address", core_address}, {"loop", core_loop}, {"time_ms", core_time_ms}, {NULL, NULL}};
   pin_code();
   open_loop(L);
   lua_client_open(L);
   lua_event_open(L);
   lua_newtable(L);
   compat_set_functions(L, functions);
+  lua_json_push_memory(L);
+  lua_pushcclosure(L, core_decode, LUA_JSON_MEMORY_VALUES);
+  lua_setfield(L, -2, "decode");
   push_codes(L);
   lua_setfield(L, -2, "codes");
   lua_pushlightuserdata(L, NULL);

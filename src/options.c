@@ -241,6 +241,18 @@ static sync_code check_http(const sync_options *options, sync_failure *failure) 
   return code == SYNC_OK ? check_headers(options->poll_headers, options->poll_header_count, failure) : code;
 }
 
+/* The comparison is of orders: somebody must list all of them, and events must be read as news of them. */
+static sync_code check_mode(const sync_options *options, sync_failure *failure) {
+  if (options->mode != SYNC_MODE_COMPARE) return SYNC_OK;
+  if (!options->poll_url && !options->poll_by_host)
+    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs something to poll: give polling.url or polling.fetch");
+  if (options->poll_is_partial)
+    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs polls that list every order, not polling.partial");
+  if (options->book_limit == 0 || options->decode != SYNC_DECODE_ORDER)
+    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs an order book: decode \"order\", book_limit above 0");
+  return SYNC_OK;
+}
+
 sync_code sync_options_check(const sync_options *options, sync_failure *failure) {
   if (!options->url) return sync_failure_set(failure, SYNC_URL, "url: required, for example http://127.0.0.1:8080");
   if (options->max_reconnect_attempts < 1)
@@ -254,6 +266,7 @@ sync_code sync_options_check(const sync_options *options, sync_failure *failure)
   if (code == SYNC_OK) code = check_texts(options, failure);
   if (code == SYNC_OK) code = check_resolve(options, failure);
   if (code == SYNC_OK) code = check_tls(options, failure);
+  if (code == SYNC_OK) code = check_mode(options, failure);
   return code == SYNC_OK ? check_http(options, failure) : code;
 }
 

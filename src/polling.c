@@ -50,6 +50,7 @@ static void begin(sync_client *client) {
   poll->asked_at_ms = sync_loop_wall_ms(client->loop);
   poll->source = poll->next_source;
   client->counters.totals.polls++;
+  sync_comparison_ask(client);
   if (!poll->url)
     ask_host(client);
   else if (client->options.ask_headers && poll->with_client_headers)
@@ -76,20 +77,25 @@ static void forget_validators(sync_client *client) {
   keep(client, &client->poll.last_modified, NULL);
 }
 
+static void tell_failure(sync_client *client, sync_failure failure) {
+  const struct sync_poller *poller = &client->poll.poller;
+  failure.attempt = poller->failures;
+  failure.next_retry_at_ms = sync_client_wall_time_ms(client, sync_poller_deadline_ms(poller));
+  sync_client_tell_failure(client, &failure);
+}
+
 void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms) {
   struct sync_poll *poll = &client->poll;
   bool was_broken = sync_poller_is_broken(&poll->poller);
-  sync_failure told = *failure;
   poll->asks = poll->at_host = false;
   forget_validators(client);
   sync_poller_failed(&poll->poller, sync_loop_now_ms(client->loop), retry_after_ms);
   client->counters.totals.poll_failures++;
-  told.attempt = poll->poller.failures;
-  told.next_retry_at_ms = sync_client_wall_time_ms(client, sync_poller_deadline_ms(&poll->poller));
-  sync_client_tell_failure(client, &told);
+  tell_failure(client, *failure);
   if (!was_broken && sync_poller_is_broken(&poll->poller)) {
-    sync_failure_set(&told, SYNC_CIRCUIT_OPEN, "%d polls in a row failed: asking less often", poll->poller.failures);
-    sync_client_tell_failure(client, &told);
+    sync_failure broken;
+    sync_failure_set(&broken, SYNC_CIRCUIT_OPEN, "%d polls in a row failed: asking less often", poll->poller.failures);
+    tell_failure(client, broken);
   }
   sync_client_set_timer(client);
 }
@@ -206,18 +212,39 @@ void sync_poll_init(sync_client *client) {
   sync_buffer_init(&client->poll.data, client->alloc);
 }
 
-sync_code sync_poll_configure(sync_client *client, sync_failure *failure) {
-  const sync_options *options = &client->options;
-  struct sync_poll *poll = &client->poll;
+sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options, char **url,
+                            sync_failure *failure) {
   sync_code code = SYNC_OK;
-  char *url = options->poll_url ? sync_url_resolve(client->alloc, client->urls[0], options->poll_url, &code) : NULL;
-  if (code != SYNC_OK) return sync_failure_set(failure, code, "polling.url: '%s' cannot be used", options->poll_url);
-  if (!url || !poll->url || strcmp(url, poll->url) != 0) forget_validators(client);
+  *url = options->poll_url ? sync_url_resolve(alloc, base, options->poll_url, &code) : NULL;
+  if (code == SYNC_OK) return SYNC_OK;
+  return sync_failure_set(failure, code, "polling.url: '%s' cannot be used", options->poll_url);
+}
+
+static bool is_same_url(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What is under way was asked of somebody else: it is dropped, and asked of the new one, if there is one. */
+static void begin_anew(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  bool regular = poll->poller.regular, asked = poll->poller.asked || poll->poller.again;
+  sync_source source = poll->next_source;
+  sync_poll_stop(client);
+  forget_validators(client);
+  if (!sync_poll_is_possible(client)) return;
+  sync_poll_regularly(client, regular);
+  if (asked) sync_poll_once(client, source);
+}
+
+void sync_poll_configure(sync_client *client, char *url) {
+  struct sync_poll *poll = &client->poll;
+  bool same = is_same_url(url, poll->url);
   sync_alloc_free(client->alloc, poll->url);
   poll->url = url;
   poll->with_client_headers = url && sync_url_same_origin(client->urls[0], url);
   poll->poller.config = poller_config(client);
-  return SYNC_OK;
+  poll->cursor.begun = false; /* a book with another bound may have thrown orders out */
+  if (!same || !sync_poll_is_possible(client)) begin_anew(client);
 }
 
 void sync_poll_fini(sync_client *client) {
@@ -248,7 +275,7 @@ void sync_poll_regularly(sync_client *client, bool wanted) {
 }
 
 void sync_poll_once(sync_client *client, sync_source source) {
-  client->poll.next_source = source;
+  if (source != SYNC_SOURCE_POLL) client->poll.next_source = source;
   sync_poller_once(&client->poll.poller, sync_loop_now_ms(client->loop));
 }
 
@@ -259,6 +286,7 @@ void sync_poll_stop(sync_client *client) {
   poll->asks = poll->at_host = false;
   if (poll->poller.phase == SYNC_POLLER_BUSY) forget_validators(client);
   sync_snapshots_stop(client);
+  poll->next_source = SYNC_SOURCE_POLL;
   sync_poller_reset(&poll->poller);
 }
 

@@ -39,6 +39,7 @@ struct sync_poll {
   uint64_t walked; /* mark of the book when the cursor was moved last */
   uint64_t orders;
   uint64_t changed;
+  bool compared; /* mode compare: the host knows that this poll was asked, and hears of every order in it */
   struct sync_buffer raw; /* of the event being written */
   struct sync_buffer data;
 };

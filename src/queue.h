@@ -11,7 +11,10 @@
 
 struct sync_entry {
   sync_item_kind kind;
-  uint32_t changes; /* EVENT: of the index of subscriptions when `only` was found, see interest.h */
+  union {
+    uint32_t changes; /* EVENT: of the index of subscriptions when `only` was found, see interest.h */
+    bool resumed;     /* STATE */
+  };
   union {
     struct {
       sync_state from; /* STATE */
@@ -20,7 +23,7 @@ struct sync_entry {
     uint64_t only; /* EVENT: the one subscription that wants it; 0: look it up */
   };
   union {
-    sync_event *event;      /* EVENT, COMMENT: the queue has a reference */
+    sync_event *event;      /* EVENT, COMMENT, HEARD, ASKED, LISTED: the queue has a reference */
     sync_failure *failure;  /* ERROR: the queue owns it */
     sync_poll_report *poll; /* POLLED: as well */
   };

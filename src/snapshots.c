@@ -95,7 +95,8 @@ static void tell_lost(sync_client *client, sync_span order_id) {
   sync_client_tell_failure(client, &failure);
 }
 
-static void apply(sync_client *client, struct sync_change *change) {
+/* false: no memory, and the book is as it was. */
+static bool apply(sync_client *client, struct sync_change *change) {
   struct sync_poll *poll = &client->poll;
   struct sync_book_effect effect;
   change->as_of_ms = poll->asked_at_ms;
@@ -103,11 +104,11 @@ static void apply(sync_client *client, struct sync_change *change) {
   change->source = poll->source;
   enum sync_book_outcome outcome = sync_book_apply(&client->book, change, &effect);
   bool news = outcome == SYNC_BOOK_NEW || outcome == SYNC_BOOK_CHANGED || outcome == SYNC_BOOK_DELETED;
-  if (outcome == SYNC_BOOK_NO_MEMORY) tell_lost(client, change->order_id);
-  if (!news) return;
+  if (!news) return outcome != SYNC_BOOK_NO_MEMORY;
   poll->changed++;
   client->polled = true;
   if (poll->loaded && !bring_news(client, outcome, &effect, change->order_id)) tell_lost(client, change->order_id);
+  return true;
 }
 
 static void finish(sync_client *client);
@@ -127,7 +128,8 @@ static void take_order(sync_client *client) {
   switch (sync_snapshot_next(&poll->snapshot, &change)) {
   case SYNC_SNAPSHOT_ORDER:
     poll->orders++;
-    apply(client, &change);
+    sync_comparison_list(client, &change);
+    if (!apply(client, &change)) give_up(client);
     break;
   case SYNC_SNAPSHOT_END: poll->stage = SYNC_POLL_MISSING; break;
   case SYNC_SNAPSHOT_NO_MEMORY: give_up(client); break;
@@ -135,15 +137,19 @@ static void take_order(sync_client *client) {
 }
 
 /* One order that the snapshot lacks; its id is copied, for the book forgets it. */
-static bool take_missing(sync_client *client) {
+static void take_missing(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   sync_order order;
-  if (!sync_book_each_missing(&client->book, poll->mark, &poll->cursor, &order)) return false;
+  if (poll->walked != sync_book_mark(&client->book)) poll->cursor.begun = false; /* the stream's news ended the walk */
+  if (!sync_book_each_missing(&client->book, poll->mark, &poll->cursor, &order)) {
+    finish(client);
+    return;
+  }
   sync_buffer_clear(&poll->data);
-  if (!sync_buffer_append(&poll->data, order.id)) return false;
+  bool taken = sync_buffer_append(&poll->data, order.id);
   struct sync_change change = {.deleted = true, .order_id = sync_buffer_span(&poll->data)};
-  apply(client, &change);
-  return true;
+  if (!taken || !apply(client, &change)) give_up(client);
+  poll->walked = sync_book_mark(&client->book);
 }
 
 static bool may_go_on(sync_client *client) {
@@ -159,7 +165,10 @@ void sync_snapshots_go_on(sync_client *client) {
   while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client)) take_order(client);
   bool partial = client->options.poll_is_partial || !poll->loaded;
   while (poll->stage == SYNC_POLL_MISSING && may_go_on(client))
-    if (partial || !take_missing(client)) finish(client);
+    if (partial)
+      finish(client);
+    else
+      take_missing(client);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------------------------- */
@@ -175,6 +184,7 @@ static void tell_end(sync_client *client, bool unchanged) {
   sync_buffer_clear(&poll->data);
   if (put(&poll->data, "{}"))
     (void)bring(client, "polling_data_refresh", (sync_span){"", 0}, sync_buffer_span(&poll->data));
+  if (!poll->poller.again) poll->next_source = SYNC_SOURCE_POLL;
   sync_poller_succeeded(&poll->poller, sync_loop_now_ms(client->loop));
   sync_client_set_timer(client);
 }
@@ -188,6 +198,7 @@ static void finish(sync_client *client) {
     sync_client_tell_failure(client, &failure);
   }
   sync_snapshots_stop(client);
+  sync_comparison_end(client);
   poll->loaded = true;
   tell_end(client, false);
 }
@@ -211,7 +222,7 @@ void sync_snapshots_unchanged(sync_client *client) {
 void sync_snapshots_begin(sync_client *client, sync_span text) {
   struct sync_poll *poll = &client->poll;
   size_t at_byte = 0;
-  if (!sync_snapshot_init(&poll->snapshot, client->alloc, &client->order_names, text, &at_byte)) {
+  if (!sync_snapshot_init(&poll->snapshot, client->alloc, &client->loop->order_names, text, &at_byte)) {
     sync_failure failure;
     int shown = text.length < 200 ? (int)text.length : 200;
     sync_failure_set(&failure, SYNC_SNAPSHOT, "the snapshot is no list of orders (byte %zu): %.*s", at_byte + 1, shown,
@@ -221,7 +232,9 @@ void sync_snapshots_begin(sync_client *client, sync_span text) {
   }
   poll->orders = poll->changed = 0;
   poll->cursor = (sync_order_place){.begun = false};
+  poll->walked = sync_book_mark(&client->book);
   poll->stage = SYNC_POLL_ORDERS;
+  sync_comparison_begin(client);
   client->loop->snapshots++;
   client->loop->arrivals++; /* a step that waits must come back to it */
 }

@@ -68,10 +68,11 @@ static struct sync_request stream_request(const struct sync_stream *stream) {
 static struct sync_request poll_request(const struct sync_stream *stream) {
   const sync_client *client = stream->client;
   const struct sync_poll *poll = &client->poll;
+  bool whole = sync_comparison_is_on(client); /* "nothing new" lists no order */
   struct sync_request request = {
       .poll = true,
-      .etag = poll->etag,
-      .last_modified = poll->last_modified,
+      .etag = whole ? NULL : poll->etag,
+      .last_modified = whole ? NULL : poll->last_modified,
       .more = client->options.poll_headers,
       .more_count = client->options.poll_header_count,
   };

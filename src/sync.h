@@ -100,6 +100,16 @@ const char *sync_code_text(sync_code code);
 const char *sync_code_hint(sync_code code);
 sync_class sync_code_class(sync_code code);
 
+/* What is no point in time. */
+#define SYNC_TIME_NONE INT64_MIN
+
+/* Reads `text`, ms since the epoch, fractions of one cut off; or SYNC_TIME_NONE. It may be
+ *   - a date, or a date and a time of day, of ISO 8601 in its extended format: what RFC 3339 and ECMAScript's
+ *     toISOString() write, with `T`, `t` or a space between, seconds and their fraction if there are any, and an offset
+ *     (`Z`, `+01:00`, `+0100`, `+01`). Without an offset it is UTC;
+ *   - a number of seconds or milliseconds since the epoch: of milliseconds from 10^11 on. */
+int64_t sync_time_parse(sync_span text);
+
 /* ---- loop -------------------------------------------------------------------------------------------------------- */
 
 typedef struct sync_loop sync_loop;
@@ -185,7 +195,8 @@ typedef enum sync_mode {
   SYNC_MODE_AUTO, /* the stream; polling while it fails, if there is something to poll */
   SYNC_MODE_STREAM,
   SYNC_MODE_POLL,
-  SYNC_MODE_OFF, /* nowhere */
+  SYNC_MODE_COMPARE, /* both, and the host is told what each says of the orders; it needs an order book */
+  SYNC_MODE_OFF,     /* nowhere */
 } sync_mode;
 
 /* What a client is made of. Texts are copied; NULL means the default or none. Durations in milliseconds. */
@@ -313,6 +324,11 @@ typedef enum sync_item_kind {
   SYNC_ITEM_ASK,    /* a request's headers are wanted: sync_client_answer() */
   SYNC_ITEM_FETCH,  /* a snapshot is wanted: sync_client_snapshot() */
   SYNC_ITEM_POLLED, /* a snapshot has been taken in; its events came before this */
+  /* Mode compare only, in the order in which it happened; when, on the loop's clock, is their events' received_at. */
+  SYNC_ITEM_HEARD,  /* what the stream says of an order, as JSON, is the event's RAW; type order_deleted: it is gone.
+                     * Without an order id: the stream says that something is missing in it */
+  SYNC_ITEM_ASKED,  /* a poll is asked now; one before it that has not been listed to its end has failed */
+  SYNC_ITEM_LISTED, /* the event's RAW is an order of the snapshot; without an order id: that was all of them */
 } sync_item_kind;
 
 /* What a poll brought. */
@@ -325,9 +341,10 @@ typedef struct sync_poll_report {
 
 typedef struct sync_item {
   sync_item_kind kind;
-  sync_event *event; /* EVENT, COMMENT (its SYNC_EVENT_RAW) */
+  sync_event *event; /* EVENT, COMMENT (its SYNC_EVENT_RAW), HEARD, ASKED, LISTED */
   sync_state from;   /* STATE */
   sync_state to;
+  bool resumed;                 /* STATE: the stream goes on where it was, for its server has ids */
   const sync_failure *failure;  /* ERROR */
   const sync_poll_report *poll; /* POLLED */
 } sync_item;
