@@ -33,10 +33,11 @@ local function hand_over()
   local accepted, answer = tell_server "picked_up"
   if accepted then return promise:commit() end -- shown until the stream confirms it
   promise:rollback()
-  print("not handed over: " .. tostring(answer))
+  io.stderr:write("not handed over: ", tostring(answer), "\n")
   draw()
 end
 
+client:on_poll(draw) -- what the server knew before this program
 local events = client:on_order(order_id, draw)
 client:on_stage_change(order_id, hand_over, { to = "paid" })
 client:subscribe(function()

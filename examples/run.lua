@@ -144,12 +144,12 @@ local scenarios = {
     before = function(running) create(running, 1) end,
     acts = {
       { lines = 1, streams = 0, polls = 1, play = function(running) move(running, 1, "empty", "initiated") end },
-      { lines = 4, play = function(running) move(running, 1, "initiated", "open") end },
-      { lines = 5, play = function(running) move(running, 1, "open", "billed") end },
+      { lines = 3, play = function(running) move(running, 1, "initiated", "open") end },
+      { lines = 4, play = function(running) move(running, 1, "open", "billed") end },
     },
     out = {
       "now polling_fallback", "ORDER-001: empty -> initiated, by poll",
-      "now connecting", "now connected",
+      "now connected",
       "ORDER-001: initiated -> open, by stream", "ORDER-001: open -> billed, by stream",
     },
   },
@@ -176,26 +176,36 @@ local scenarios = {
         running:heartbeat()
       end },
       { lines = 5, play = function(running) running:drop "clean" end },
-      { lines = 8, play = function(running) running:heartbeat() end },
+      { lines = 7, play = function(running) running:heartbeat() end },
     },
     out = {
       "^connecting, 0 reconnects$", "^healthy, 0 reconnects$",
       "^2 events: connected 1, heartbeat 1, order_created 1, stage_change 1$",
-      "^  latency p50 %d+%.%d ms, p99 %d+%.%d ms; queue 0, at most %d+$",
+      "^  latency p50 %d+%.%d ms, p99 %d+%.%d ms; queue %d+, at most %d+$",
       "^  %d+ bytes; duplicates 0, parse errors 0, handler errors 0$",
-      "^connecting, 0 reconnects %(STREAM_ENDED%)$", "^connecting, 0 reconnects", "^healthy, 1 reconnects$",
+      "^connecting, 0 reconnects %(STREAM_ENDED%)$", "^healthy, 1 reconnects$",
       "^2 events: connected 2, heartbeat 2, order_created 1, stage_change 1$", "^  latency p50", "^  %d+ bytes",
     },
   },
   {
-    name = "order_screen.lua", limit = 4,
+    name = "order_screen.lua", limit = 5,
     before = function(running) create(running, 1) end,
     acts = {
-      { play = function(running) move(running, 1, "open", "billed") end },
-      { lines = 1, play = function(running) move(running, 1, "billed", "paid") end },
+      { lines = 1, play = function(running) move(running, 1, "open", "billed") end },
+      { lines = 2, play = function(running) move(running, 1, "billed", "paid") end },
+      { lines = 5, play = function(running) change_status(running, 1, "ready") end },
+      { lines = 6, play = function(running)
+        move(running, 1, "billed", "paid")
+        running:stop() -- it answers nobody any more
+      end },
     },
     out = {
+      "ORDER-001: empty, pending", "ORDER-001: billed, pending",
+      "ORDER-001: paid, pending", "ORDER-001: paid, picked_up ...", "ORDER-001: paid, picked_up",
+      "ORDER-001: paid, ready",
+      "ORDER-001: paid, ready", "ORDER-001: paid, picked_up ...", "ORDER-001: paid, ready",
     },
+    err = "^not handed over: [^\n]+\n$",
   },
   {
     name = "pull.lua", limit = 3,

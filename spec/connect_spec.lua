@@ -118,7 +118,6 @@ describe("an option of a later version", function()
     assert.matches("^persistence: not yet", misuse { url = URL, persistence = true })
     assert.matches("^ack: not yet", misuse { url = URL, ack = "manual" })
     assert.matches("^redact: not yet", misuse { url = URL, redact = {} })
-    assert.matches("^mode: not yet: .*compare", misuse { url = URL, mode = "compare" })
   end)
 
   it("may be given the value that asks for nothing", function()

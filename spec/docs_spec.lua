@@ -11,7 +11,7 @@ local world = require "spec.support.world"
 local PAGES = {
   "README.md", "CHANGELOG.md", "bench/README.md", "docs/architecture.md", "docs/connection.md", "docs/decisions.md",
   "docs/errors.md", "docs/events.md", "docs/from-react.md", "docs/migrating.md", "docs/options.md", "docs/orders.md",
-  "docs/polling.md", "docs/server.md", "docs/testing.md",
+  "docs/polling.md", "docs/server.md", "docs/testing.md", "docs/testing-your-code.md",
 }
 local EXAMPLE_URL = "http://127.0.0.1:8080"
 local SIGTERM = 15
@@ -262,8 +262,8 @@ describe("types/sync.lua", function()
 
   -- What the files of a client have of each other, and nobody else.
   local INTERNAL = {
-    "call_listeners", "closed", "fetch_snapshot", "hold", "is_gated", "listen", "passes_gate", "pull", "select",
-    "settle_promises", "tell_handler_error", "touch_refreshers", "want",
+    "call_listeners", "closed", "compare", "end_steps", "fetch_snapshot", "follow_mode", "hold", "is_gated", "listen",
+    "passes_gate", "pull", "select", "settle_promises", "tell_handler_error", "touch_refreshers", "want",
   }
 
   it("has every method of a client that others may call, and no other", function()
@@ -314,7 +314,7 @@ describe("types/sync.lua", function()
     local spec, today = upvalue(options.check, "SPEC"), {}
     for name, descriptor in pairs(spec) do today[name] = not descriptor.later or nil end
     assert.same(sorted_keys(today), sorted_keys(fields_of "sync.Options"))
-    local classes_of_options = { tls = "Tls", fields = "Fields", polling = "Polling" }
+    local classes_of_options = { tls = "Tls", fields = "Fields", polling = "Polling", compare = "Compare" }
     for name, class in pairs(classes_of_options) do
       assert.same(sorted_keys(spec[name].fields), sorted_keys(fields_of("sync.Options." .. class)))
     end
@@ -323,6 +323,13 @@ describe("types/sync.lua", function()
   it("has every part of the options that have rules of their own, and no other", function()
     assert.same(sorted_keys(violations.check(nil)), sorted_keys(fields_of "sync.Options.Violations"))
     assert.same(sorted_keys(stages.default), sorted_keys(fields_of "sync.Stages"))
+  end)
+
+  it("has every part of what a comparison reports, and no other", function()
+    local client = world.open {
+      url = EXAMPLE_URL, auto_connect = false, mode = "compare", polling = { url = "/api/v1/orders" },
+    }
+    assert.same(sorted_keys(client:drift()), sorted_keys(fields_of "sync.DriftReport"))
   end)
 
   it("has every metric and no other", function()

@@ -240,6 +240,7 @@ static enum sync_book_outcome replace(struct attempt *attempt) {
   settle(attempt, record);
   confirm(attempt, record);
   record->source = (uint8_t)attempt->change->source;
+  record->silent = attempt->change->silent;
   sync_record_file(book, record);
   sync_record_evict(book, record);
   return attempt->listed ? SYNC_BOOK_CHANGED : SYNC_BOOK_NEW;
@@ -321,6 +322,7 @@ static void describe(const struct sync_record *record, sync_order *order) {
       .updated_ms = sync_stamp_latest_ms(&record->last),
       .as_of_ms = record->as_of_ms,
       .source = (sync_source)record->source,
+      .silent = record->silent,
   };
 }
 

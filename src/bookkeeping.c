@@ -26,10 +26,24 @@ static sync_span plain(struct sync_buffer *room, sync_span text, bool escaped) {
   return out;
 }
 
+/* Whether a poll was the last to tell of the order. What the first snapshot brought nobody has been told. */
+static bool was_polled(const sync_client *client, sync_span order_id, sync_order *known) {
+  return client->polled && sync_book_get(&client->book, order_id, known) && known->source != SYNC_SOURCE_STREAM &&
+         !known->silent;
+}
+
 /* What came by polling while the stream was away had happened before; the stream then tells of it again, step by step.
  * Such a step is known already if it leads nowhere new. */
-static bool is_overtaken(bool was_polled, enum sync_book_outcome outcome) {
-  return was_polled && (outcome == SYNC_BOOK_OLDER || outcome == SYNC_BOOK_SAME);
+static bool leads_nowhere(enum sync_book_outcome outcome) {
+  return outcome == SYNC_BOOK_OLDER || outcome == SYNC_BOOK_SAME;
+}
+
+/* Several steps may have been made in the millisecond that the order is known as of: the next one begins where the
+ * order is. */
+static bool is_of_the_same_moment(const struct sync_change *change, const sync_order *known) {
+  sync_span previous = change->previous_stage;
+  return change->at_ms > 0 && change->at_ms == known->updated_ms && previous.length > 0 &&
+         (previous.length != known->stage.length || memcmp(previous.bytes, known->stage.bytes, previous.length) != 0);
 }
 
 enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelope *envelope) {
@@ -51,12 +65,12 @@ enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelo
   if (read == SYNC_CHANGE_NO_MEMORY || !compare(client, &news, read == SYNC_CHANGE_READ ? &change : NULL))
     return SYNC_BOOKS_NO_MEMORY;
   if (read != SYNC_CHANGE_READ) return SYNC_BOOKS_NOTHING;
-  bool was_polled =
-      client->polled && sync_book_get(&client->book, change.order_id, &known) && known.source != SYNC_SOURCE_STREAM;
+  bool polled = was_polled(client, change.order_id, &known);
+  if (polled && is_of_the_same_moment(&change, &known)) return SYNC_BOOKS_OVERTAKEN;
   change.as_of_ms = client->chunk_at_ms;
   enum sync_book_outcome outcome = sync_book_apply(&client->book, &change, &effect);
   if (outcome == SYNC_BOOK_NO_MEMORY) return SYNC_BOOKS_NO_MEMORY;
-  if (is_overtaken(was_polled, outcome)) return SYNC_BOOKS_OVERTAKEN;
+  if (polled && leads_nowhere(outcome)) return SYNC_BOOKS_OVERTAKEN;
   if (effect.changed & SYNC_BOOK_STAGE) envelope->previous_stage = effect.previous_stage;
   return SYNC_BOOKS_ENTERED;
 }

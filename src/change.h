@@ -20,6 +20,7 @@ struct sync_change {
   int64_t as_of_ms;         /* when it arrived here; for a snapshot: when it was asked for */
   uint64_t mark;            /* of a snapshot: sync_book_mark() when it was asked for */
   sync_source source;
+  bool silent; /* nobody is told of it: of the first snapshot */
 };
 
 /* The parts of an event, in plain text but for `data`, which is JSON. */

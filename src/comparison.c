@@ -34,7 +34,7 @@ bool sync_comparison_hear(sync_client *client, const struct sync_change *change)
 }
 
 void sync_comparison_ask(sync_client *client) {
-  if (sync_comparison_is_on(client)) client->poll.compared = tell(client, SYNC_ITEM_ASKED, NULL);
+  client->poll.compared = sync_comparison_is_on(client) && tell(client, SYNC_ITEM_ASKED, NULL);
 }
 
 /* While the stream is held back there may be any number of events that are older than this snapshot: it proves

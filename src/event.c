@@ -181,12 +181,17 @@ static void put_text(struct writer *writer, sync_event_field field, sync_span te
   writer->event->texts[field] = (struct text){(uint32_t)(start - (char *)writer->event), (uint32_t)length};
 }
 
+/* Room that a text needs beside the message's bytes. */
+static size_t own_bytes(sync_span text, bool escaped, sync_span raw) {
+  return escaped || !inside(text, raw) ? text.length : 0;
+}
+
 sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse_message *message,
                            const struct sync_envelope *envelope, uint64_t seq, int64_t received_at_ms) {
   size_t bytes = sizeof(sync_event) + message->data.length + message->id.length + envelope->type.length +
                  envelope->previous_stage.length;
-  if (envelope->order_id_escaped) bytes += envelope->order_id.length;
-  if (envelope->timestamp_escaped) bytes += envelope->timestamp.length;
+  bytes += own_bytes(envelope->order_id, envelope->order_id_escaped, message->data);
+  bytes += own_bytes(envelope->timestamp, envelope->timestamp_escaped, message->data);
   struct sync_segment *home;
   sync_event *event = sync_segments_take(segments, bytes, &home);
   if (!event) return NULL;

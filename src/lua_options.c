@@ -69,7 +69,8 @@ static sync_mode mode_named(const char *name) {
   static const struct {
     const char *name;
     sync_mode mode;
-  } modes[] = {{"stream", SYNC_MODE_STREAM}, {"poll", SYNC_MODE_POLL}, {"compare", SYNC_MODE_COMPARE}, {"off", SYNC_MODE_OFF}};
+  } modes[] = {
+      {"stream", SYNC_MODE_STREAM}, {"poll", SYNC_MODE_POLL}, {"compare", SYNC_MODE_COMPARE}, {"off", SYNC_MODE_OFF}};
   for (size_t i = 0; name && i < sizeof modes / sizeof *modes; i++)
     if (strcmp(name, modes[i].name) == 0) return modes[i].mode;
   return SYNC_MODE_AUTO;

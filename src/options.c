@@ -245,11 +245,14 @@ static sync_code check_http(const sync_options *options, sync_failure *failure) 
 static sync_code check_mode(const sync_options *options, sync_failure *failure) {
   if (options->mode != SYNC_MODE_COMPARE) return SYNC_OK;
   if (!options->poll_url && !options->poll_by_host)
-    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs something to poll: give polling.url or polling.fetch");
+    return sync_failure_set(failure, SYNC_OPTION,
+                            "mode: compare needs something to poll: give polling.url or polling.fetch");
   if (options->poll_is_partial)
-    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs polls that list every order, not polling.partial");
+    return sync_failure_set(failure, SYNC_OPTION,
+                            "mode: compare needs polls that list every order, not polling.partial");
   if (options->book_limit == 0 || options->decode != SYNC_DECODE_ORDER)
-    return sync_failure_set(failure, SYNC_OPTION, "mode: compare needs an order book: decode \"order\", book_limit above 0");
+    return sync_failure_set(failure, SYNC_OPTION,
+                            "mode: compare needs an order book: decode \"order\", book_limit above 0");
   return SYNC_OK;
 }
 

@@ -30,8 +30,8 @@ struct sync_poll {
   char *last_modified;
   sync_source source; /* what the changes found count as; and those that the next poll will find */
   sync_source next_source;
-  bool loaded;        /* the book has had a snapshot: from now on, changes are news */
-  uint64_t mark;      /* of the book, when the snapshot was asked for; and the wall clock */
+  bool loaded;   /* the book has had a snapshot: from now on, changes are news */
+  uint64_t mark; /* of the book, when the snapshot was asked for; and the wall clock */
   int64_t asked_at_ms;
   enum sync_poll_stage stage;
   struct sync_snapshot snapshot;
@@ -39,7 +39,7 @@ struct sync_poll {
   uint64_t walked; /* mark of the book when the cursor was moved last */
   uint64_t orders;
   uint64_t changed;
-  bool compared; /* mode compare: the host knows that this poll was asked, and hears of every order in it */
+  bool compared;          /* mode compare: the host knows that this poll was asked, and hears of every order in it */
   struct sync_buffer raw; /* of the event being written */
   struct sync_buffer data;
 };

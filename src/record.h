@@ -32,6 +32,7 @@ struct sync_record {
   struct sync_record_span texts[SYNC_RECORD_TEXTS];
   uint8_t class;  /* enum sync_book_class */
   uint8_t source; /* sync_source */
+  bool silent;    /* no event has told of the last change */
   char bytes[];   /* the id; the JSON; those texts that have escapes in it, without */
 };
 

@@ -102,6 +102,7 @@ static bool apply(sync_client *client, struct sync_change *change) {
   change->as_of_ms = poll->asked_at_ms;
   change->mark = poll->mark;
   change->source = poll->source;
+  change->silent = !poll->loaded;
   enum sync_book_outcome outcome = sync_book_apply(&client->book, change, &effect);
   bool news = outcome == SYNC_BOOK_NEW || outcome == SYNC_BOOK_CHANGED || outcome == SYNC_BOOK_DELETED;
   if (!news) return outcome != SYNC_BOOK_NO_MEMORY;

@@ -377,6 +377,7 @@ typedef struct sync_order {
   int64_t updated_ms; /* by the server's clock; 0: unknown */
   int64_t as_of_ms;   /* when it was last changed or confirmed */
   sync_source source; /* of the last change */
+  bool silent;        /* that was the first snapshot's, of which no event tells */
 } sync_order;
 
 /* The order called `order_id`; false: it is not known. */

@@ -17,7 +17,7 @@
 
 ---@alias sync.State "disconnected" | "connecting" | "connected" | "reconnecting" | "polling_fallback" | "error" | "closed"
 ---@alias sync.Status "healthy" | "connecting" | "polling" | "error" | "disconnected"
----@alias sync.Mode "auto" | "stream" | "poll" | "off"
+---@alias sync.Mode "auto" | "stream" | "poll" | "compare" | "off"
 ---Where news came from: the stream, a poll, or the snapshot after a gap in the stream.
 ---@alias sync.Source "stream" | "poll" | "backfill"
 ---@alias sync.Texts string | string[] a text, or a list of them; "*" is any
@@ -98,6 +98,13 @@ function Event:plain() end
 ---@field reason "event" | "poll" | "resync" | "start" of the first touch that no call has answered
 ---@field count integer how many of them there are
 
+---How auto_refresh and on_dashboard call.
+---@class sync.RefreshOptions
+---@field event_types sync.Texts? for auto_refresh
+---@field debounce_ms integer? default 1000
+---@field max_wait_ms integer? default 5 x debounce_ms
+---@field enabled boolean | (fun(): boolean) | nil for auto_refresh; false: never; a function is asked before each call
+
 ---A step that the order's declared life does not have.
 ---@class sync.Violation
 ---@field kind "repeated" | "skipped" | "late" | "impossible"
@@ -107,6 +114,43 @@ function Event:plain() end
 ---@field missing string[]? skipped: the stages in between
 ---@field action "delivered" | "dropped" | "asked" asked: the snapshot decides
 ---@field event sync.Event
+
+---@alias sync.DriftClass
+---| "missing_in_stream" | "missing_in_poll" | "stage_differs" | "field_differs" | "version_goes_back"
+
+---What stream and polls disagree on, once.
+---@class sync.Difference
+---@field class sync.DriftClass
+---@field order_id string
+---@field fields table<string, {stream: any, poll: any}>? stage_differs, field_differs: what each says
+---@field source "stream" | "poll" | nil version_goes_back: which
+---@field from number?
+---@field to number?
+---@field stood_ms number how long it had been there when it was counted
+---@field found_at number milliseconds since the epoch
+
+---What a comparison has found. See docs/migrating.md.
+---@class sync.DriftReport
+---@field differences integer
+---@field classes table<sync.DriftClass, {count: integer, orders: string[], fields: table<string, integer>}>
+---@field recent sync.Difference[] the latest hundred, oldest first
+---@field lead_ms {p50: number?, p99: number?, samples: integer} how far the stream is ahead; negative: behind
+---@field stream_first integer news that the stream told first
+---@field poll_first integer
+---@field events integer
+---@field polls integer compared
+---@field empty_polls integer of these: said nothing that the stream had not said
+---@field baselines integer polls that only said which orders there are
+---@field failed_polls integer
+---@field unjudged_polls integer polls while the stream was away
+---@field in_flight integer words of polls that were set aside, for the stream was speaking of the same
+---@field settled integer suspicions that the stream cleared
+---@field pending integer suspicions that there are now
+---@field orders integer watched
+---@field overflowed boolean there are more orders than are watched
+---@field compared_ms number
+---@field clean_ms number compared since the last difference
+---@field clean_events integer
 
 ---@class sync.Latency milliseconds from an event's arrival to its handler, sampled
 ---@field p50 number
@@ -187,6 +231,11 @@ function Event:plain() end
 ---@field headers table<string, string | number>?
 ---@field partial boolean? a snapshot does not have every order
 
+---How stream and polls are compared. See docs/migrating.md.
+---@class sync.Options.Compare
+---@field settle_ms integer? how late an event may be, default 5000
+---@field ignore string | string[] | nil members of an order that are not compared
+
 ---The life of an order. See docs/orders.md.
 ---@class sync.Stages
 ---@field initial string[] where it may begin
@@ -223,6 +272,7 @@ function Event:plain() end
 ---@field mode sync.Mode | (fun(): sync.Mode) | nil the environment's SYNC_MODE goes before it
 ---@field rollout sync.Options.Rollout? decides where `mode` does not
 ---@field polling sync.Options.Polling | false | nil
+---@field compare sync.Options.Compare?
 ---@field max_snapshot_bytes integer?
 ---@field book_limit integer? orders that are kept
 ---@field stages sync.Stages?
@@ -442,7 +492,7 @@ function Client:stop_polling() end
 ---that fails (raises, or gives nil or false and a message) is tried again with backoff. `fn` may yield.
 ---@param order_id sync.Texts
 ---@param fn fun(news: sync.RefreshNews): any
----@param options {event_types: sync.Texts?, debounce_ms: integer?, max_wait_ms: integer?, enabled: boolean | (fun(): boolean) | nil}?
+---@param options sync.RefreshOptions?
 ---@return sync.Refresher?
 ---@return string? message
 ---@return sync.Code? code CLOSED
@@ -450,7 +500,7 @@ function Client:auto_refresh(order_id, fn, options) end
 
 ---Calls `fn` at once, and then as auto_refresh does for any order event, poll or resync.
 ---@param fn fun(news: sync.RefreshNews): any
----@param options {debounce_ms: integer?, max_wait_ms: integer?}?
+---@param options sync.RefreshOptions? but event_types and enabled
 ---@return sync.Refresher?
 ---@return string? message
 ---@return sync.Code? code CLOSED
@@ -489,6 +539,19 @@ function Client:ack_all(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event[]
 function Client:unacknowledged(filter) end
+
+---What the stream and polls disagree on, in mode `compare`; no I/O.
+---@return sync.DriftReport?
+---@return string? message
+---@return sync.Code? code OPTION: nothing has been compared
+function Client:drift() end
+
+---Whether the stream can be trusted alone: it was compared for so many hours (24) and events (1000) without a difference.
+---@param enough {hours: number?, events: integer?}?
+---@return boolean? ready
+---@return string[] | string | nil doubts why not; with nil, a message
+---@return sync.Code? code OPTION, CLOSED
+function Client:ready_to_switch(enough) end
 
 ---Opens the stream if it is neither open nor opening; with options, configures it first.
 ---@param options sync.Options?
@@ -663,14 +726,14 @@ function sync.stop_polling() end
 
 ---@param order_id sync.Texts
 ---@param fn fun(news: sync.RefreshNews): any
----@param options {event_types: sync.Texts?, debounce_ms: integer?, max_wait_ms: integer?, enabled: boolean | (fun(): boolean) | nil}?
+---@param options sync.RefreshOptions?
 ---@return sync.Refresher?
 ---@return string?
 ---@return sync.Code?
 function sync.auto_refresh(order_id, fn, options) end
 
 ---@param fn fun(news: sync.RefreshNews): any
----@param options {debounce_ms: integer?, max_wait_ms: integer?}?
+---@param options sync.RefreshOptions? but event_types and enabled
 ---@return sync.Refresher?
 ---@return string?
 ---@return sync.Code?
@@ -704,6 +767,17 @@ function sync.ack_all(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event[]
 function sync.unacknowledged(filter) end
+
+---@return sync.DriftReport?
+---@return string?
+---@return sync.Code?
+function sync.drift() end
+
+---@param enough {hours: number?, events: integer?}?
+---@return boolean?
+---@return string[] | string | nil
+---@return sync.Code?
+function sync.ready_to_switch(enough) end
 
 ---@return true?
 ---@return string?

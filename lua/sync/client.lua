@@ -18,7 +18,8 @@ Client.__index = Client
 local client = {}
 
 -- What it can do, by subject; each a table of methods.
-for _, subject in ipairs { "handlers", "history", "pull", "orders", "polling", "refreshing", "acks", "steps" } do
+for _, subject in ipairs { "handlers", "history", "pull", "orders", "polling", "refreshing", "acks", "steps",
+  "comparison" } do
   for name, method in pairs(require("sync.client." .. subject)) do Client[name] = method end
 end
 
@@ -92,12 +93,15 @@ end
 
 local SIGNAL = {
   ask = answer,
+  asked = Client.compare,
   comment = function(self, signal) self:call_listeners("comment", signal.text) end,
   error = function(self, signal)
     signal.kind = nil
     tell_error(self, signal)
   end,
   fetch = function(self) self:fetch_snapshot() end,
+  heard = Client.compare,
+  listed = Client.compare,
   polled = function(self, signal)
     signal.kind = nil
     self:call_listeners("poll", signal)
@@ -108,6 +112,7 @@ local SIGNAL = {
   end,
   state = function(self, signal)
     log(self, "info", ("%s -> %s"):format(signal.from, signal.to), signal)
+    self:compare(signal)
     self:call_listeners("state", signal.to, signal.from)
     if self.core then self:call_listeners("health", self:health()) end
   end,
@@ -197,7 +202,8 @@ end
 ---@param loop sync.Loop
 ---@return sync.Client|nil, string|nil message, string|nil code
 function client.new(complete, loop)
-  local engine, message, code = loop:new_client(options.flatten(complete, complete.violations ~= nil))
+  local flat = options.flatten(complete, complete.violations ~= nil)
+  local engine, message, code = loop:new_client(flat)
   if not engine then return nil, message, code end
   local self = setmetatable({
     core = engine,
@@ -210,6 +216,7 @@ function client.new(complete, loop)
     busy = false,
     promises = {},      -- order id -> what optimistic() has promised of it
     refreshers = {},    -- sync.Refresher -> its sync.Refresh
+    watches = {},       -- sync.Watch -> true
     acknowledged = {},  -- by the number of the event
     ack_count = 0,
     awaiting_poll = {}, -- functions that wait for the end of the next poll
@@ -220,6 +227,7 @@ function client.new(complete, loop)
   self.librarian = { order = order, next = next_order }
   self.drain = make_drain(self)
   self:want()
+  self:follow_mode(flat.mode)
   loop:add(self)
   return self
 end
@@ -231,6 +239,7 @@ function Client:close()
   if not self.core then return true end
   self.final = { health = self:health(), metrics = self:metrics() }
   for refresher in pairs(self.refreshers) do refresher.refresh:cancel() end
+  self:end_steps()
   self.loop:remove(self)
   self.core:close()
   self.core = nil
@@ -289,9 +298,11 @@ end
 
 local function configure(self, complete)
   if not self.core then return closed() end
-  local ok, message, code = self.core:configure(options.flatten(complete, self:is_gated()))
+  local flat = options.flatten(complete, self:is_gated())
+  local ok, message, code = self.core:configure(flat)
   if not ok then return nil, message, code end
   self.options = complete
+  self:follow_mode(flat.mode)
   self:want()
   self.gate = nil -- made anew, should its rules have changed
   return true

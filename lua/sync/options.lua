@@ -10,7 +10,7 @@ local violations = require "sync.violations"
 
 local options = {}
 
-local MODES = { auto = true, stream = true, off = true, poll = true, compare = false } -- false: not yet
+local MODES = { auto = true, stream = true, poll = true, compare = true, off = true }
 local DECODES = { order = true, json = true, none = true }
 
 -- Lua 5.1 has no integers: a whole number is one.
@@ -59,8 +59,8 @@ local KINDS = {
     return type(value) == "function" or type(value) == "table" and is_headers(value)
   end },
   idle = { "\"auto\" or an integer (milliseconds)", function(value) return value == "auto" or is_integer(value) end },
-  mode = { "one of auto, stream, poll, off, or a function", function(value)
-    return MODES[value] ~= nil or type(value) == "function"
+  mode = { "one of auto, stream, poll, compare, off, or a function", function(value)
+    return MODES[value] or type(value) == "function"
   end },
   count = { "a whole number, 0 or more", function(value) return is_integer(value) and value >= 0 end },
   decode = { "one of order, json, none, or a function", function(value)
@@ -133,6 +133,10 @@ local SPEC = {
     headers = { "fixed_headers" },
     partial = { "boolean", core = "poll_is_partial" },
   } },
+  compare = { "table", fields = {
+    settle_ms = { "count" },
+    ignore = { "strings" },
+  } },
   max_snapshot_bytes = { "count", core = true },
   book_limit = { "count", core = true },
   stages = { "table" },
@@ -186,9 +190,6 @@ local function check_value(path, name, descriptor, value)
   local kind = KINDS[descriptor[1]]
   check_nul(path, name, value, descriptor[1])
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
-  if descriptor[1] == "mode" and MODES[value] == false then
-    fail(path, "not yet: this version has no %s; use \"auto\"", value)
-  end
 end
 
 -- Checks every name and value of `given` against `spec`; `prefix` is the path to it ("tls.").

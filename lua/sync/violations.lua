@@ -258,6 +258,14 @@ function Violations:take(event, order_id, new, previous)
   meet(self, order, { event = event, new = new })
 end
 
+--- Forgets all that waits: nothing is delivered any more.
+function Violations:cancel()
+  for _, order in pairs(self.orders) do
+    while order.queue[1] do remove(self, order, 1) end
+  end
+  self.orders = {}
+end
+
 --- How many of each kind there were; `reordered`: held, and the step before it came; `refuted`: the snapshot said no;
 --- `dropped`; `held`: waiting now.
 ---@return table<string, integer>

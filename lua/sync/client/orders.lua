@@ -14,6 +14,7 @@ local FILTER_NAMES = {
 
 -- What optimistic() has promised of an order, the oldest promise first.
 local function lay_over(self, order_id, order)
+  if self.promises[order_id] then self:settle_promises(order_id) end
   for _, promise in ipairs(self.promises[order_id] or {}) do
     order = order or { orderID = order_id, source = "optimistic", as_of = promise.at_ms }
     for name, value in pairs(promise.patch) do order[name] = value end
@@ -128,6 +129,7 @@ Promise.__index = Promise
 local function withdraw(promise, state)
   if promise.state ~= "pending" and promise.state ~= "committed" then return end
   promise.state = state
+  promise.subscription:cancel()
   local list = promise.client.promises[promise.order_id] or {}
   for index, candidate in ipairs(list) do
     if candidate == promise then table.remove(list, index) end
@@ -145,6 +147,19 @@ function Promise:rollback()
   withdraw(self, "rolled_back")
 end
 
+-- The number of the latest event that has come, of one order or of any (nil), delivered or not; 0: none is known.
+local function latest_seq(self, order_id)
+  local event = self:latest { order_id = order_id }
+  return event and event.seq or 0
+end
+
+-- The book is ahead of the handlers, so what waits to be delivered when a promise is made is no answer to it.
+local function settle_by_event(promise)
+  return function(event)
+    if event.seq > promise.seq then withdraw(promise, "settled") end
+  end
+end
+
 --- Shows `patch` in the book at once, over what the server has said of the order, until it says something new.
 ---@param order_id string
 ---@param patch table members of the order
@@ -156,21 +171,23 @@ function methods:optimistic(order_id, patch)
   local copy = {}
   for name, value in pairs(patch) do copy[name] = value end
   local promise = setmetatable({
-    client = self, order_id = order_id, patch = copy, state = "pending", at_ms = self.loop:wall_ms(),
+    client = self, order_id = order_id, patch = copy, state = "pending", at_ms = self.loop:wall_ms(), seq = latest_seq(self),
   }, Promise)
+  local message, code
+  promise.subscription, message, code = self:on_order(order_id, settle_by_event(promise))
+  if not promise.subscription then return nil, message, code end
   self.promises[order_id] = self.promises[order_id] or {}
   table.insert(self.promises[order_id], promise)
-  self:settle_promises()
   return promise
 end
 
--- The server's word ends every promise about an order.
-function methods:settle_promises()
-  if self.settling then return end
-  self.settling = self:subscribe(function(event)
-    local list = event.order_id and self.promises[event.order_id]
-    while list and list[1] do withdraw(list[1], "settled") end
-  end)
+-- The server's word ends every promise about an order: for those who look at the book, when it comes, and not when the
+-- handler that ends the promise has its turn.
+function methods:settle_promises(order_id)
+  local list, seq = self.promises[order_id], latest_seq(self, order_id)
+  for index = #list, 1, -1 do
+    if list[index].seq < seq then withdraw(list[index], "settled") end
+  end
 end
 
 return methods

@@ -4,6 +4,7 @@
 local checks = require "sync.client.checks"
 local filter = require "sync.filter"
 local overdue = require "sync.overdue"
+local raised = require "sync.raised"
 local stages = require "sync.stages"
 local violations = require "sync.violations"
 
@@ -14,13 +15,23 @@ local STAGE_CHANGES = { stage_change = true, order_stage_change = true }
 
 -- ---- the gate ------------------------------------------------------------------------------------------------------
 
--- An event that was held is delivered outside the engine's turn: to those that want it now.
-local function deliver_late(self, event)
+-- Those that want an event now, oldest first: handlers may add and cancel others.
+local function subscribers(self, event)
+  local list = {}
   for id, sub in pairs(self.subscriptions) do
-    if id > 0 and filter.accepts(sub.filter, event) then
+    if id > 0 and filter.accepts(sub.filter, event) then list[#list + 1] = sub end
+  end
+  table.sort(list, function(a, b) return a.id < b.id end)
+  return list
+end
+
+-- An event that was held is delivered outside the engine's turn.
+local function deliver_late(self, event)
+  for _, sub in ipairs(subscribers(self, event)) do
+    if self.core and self.subscriptions[sub.id] == sub then
       sub.delivered = sub.delivered + 1
       local ok, problem = pcall(sub.invoke, event)
-      if not ok then self:tell_handler_error(tostring(problem), event) end
+      if not ok then self:tell_handler_error(raised.text(problem), event) end
     end
   end
 end
@@ -41,7 +52,7 @@ local function new_gate(self)
     machine = stages.check(self.options.stages or stages.default),
     policy = violations.check(self.options.violations),
     deliver = function(event)
-      if self.passing == event then self.passed = true else deliver_late(self, event) end
+      if self.passing then self.passing[#self.passing + 1] = event else deliver_late(self, event) end
     end,
     on_violation = function(violation) self:call_listeners("violation", violation) end,
     ask_snapshot = function(order_id, reply) ask_snapshot(self, order_id, reply) end,
@@ -54,17 +65,21 @@ function methods:is_gated()
   return self.listeners.violation ~= nil or self.options.violations ~= nil
 end
 
---- Whether an event may be delivered now. One that may not is delivered later, or never.
+--- Whether an event may be delivered now. One that may not is delivered later, or never, or has been: together with what
+--- had waited for it and goes behind it.
 ---@param event sync.Event
 ---@return boolean
 function methods:passes_gate(event)
   if not event.order_id or not self:is_gated() then return true end
   self.gate = self.gate or new_gate(self)
-  self.passing, self.passed = event, false
+  self.passing = {}
   local new = STAGE_CHANGES[event.type] and event.new_stage or nil
   self.gate:take(event, event.order_id, new, event.previous_stage)
+  local passing = self.passing
   self.passing = nil
-  return self.passed
+  local passes = passing[#passing] == event
+  for index = 1, #passing - (passes and 1 or 0) do deliver_late(self, passing[index]) end
+  return passes
 end
 
 -- ---- what users ask for --------------------------------------------------------------------------------------------
@@ -86,16 +101,27 @@ end
 local Watch = {}
 Watch.__index = Watch
 
+--- Ends it. Safe inside its function; again does nothing.
 function Watch:cancel()
   self.overdue:cancel()
   self.subscription:cancel()
+  self.on_poll:cancel()
+  self.client.watches[self] = nil
 end
 
 Watch.__call = Watch.cancel
 
+-- What an event of the order means for a watch; the book may know the stage where the event does not say it.
+local function follow(self, stays, event)
+  if event.type == "order_deleted" then return stays:tell(event.order_id, nil, event.received_at) end
+  if STAGE_CHANGES[event.type] then return stays:tell(event.order_id, event.new_stage, event.received_at) end
+  local order = event.order_id and self.librarian.order(event.order_id)
+  if order then stays:tell(event.order_id, order.orderStage, event.received_at) end
+end
+
 -- Orders that are in the stage already count from when the book heard of it.
-local function tell_known(self, watch, stage)
-  for _, order in ipairs(self:orders { stage = stage }) do watch:tell(order.orderID, stage, order.as_of) end
+local function tell_known(self, stays)
+  for _, order in ipairs(self:orders { stage = stays.stage }) do stays:tell(order.orderID, stays.stage, order.as_of) end
 end
 
 --- Calls `fn(order_id, stage, since)` once for every order that stays in a stage for longer than `after_ms`.
@@ -113,12 +139,18 @@ function methods:on_overdue(given, fn)
     timers = self.loop.timers, epoch_ms = function() return self.loop:wall_ms() end,
     stage = given.stage, after_ms = after_ms, fn = fn,
   }
-  tell_known(self, stays, given.stage)
-  local subscription = self:subscribe(function(event)
-    if event.type == "order_deleted" then stays:tell(event.order_id, nil, event.received_at) end
-    if STAGE_CHANGES[event.type] then stays:tell(event.order_id, event.new_stage, event.received_at) end
-  end)
-  return setmetatable({ overdue = stays, subscription = subscription }, Watch)
+  tell_known(self, stays)
+  local subscription = self:subscribe(function(event) follow(self, stays, event) end)
+  local on_poll = self:listen("poll", function() tell_known(self, stays) end) -- the first tells no events
+  local watch = setmetatable({ client = self, overdue = stays, subscription = subscription, on_poll = on_poll }, Watch)
+  self.watches[watch] = true
+  return watch
+end
+
+--- The client is closed: nothing is told or delivered any more.
+function methods:end_steps()
+  for watch in pairs(self.watches) do watch.overdue:cancel() end
+  if self.gate then self.gate:cancel() end
 end
 
 return methods
