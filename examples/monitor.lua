@@ -19,15 +19,15 @@ local function listed(counts)
   return table.concat(parts, ", ")
 end
 
-client:on_health(function(health)
-  local why = health.error and (" (%s)"):format(health.error.code) or ""
-  print(("%s, %d reconnects%s"):format(health.status, health.total_reconnects, why))
+client:on_state(function(state, previous)
+  local problem = client:health().error
+  print(("%s, was %s%s"):format(state, previous, problem and (" (%s)"):format(problem.code) or ""))
 end)
 
 local reports
 reports = client:on_event("heartbeat", function()
   local health, metrics = client:health(), client:metrics()
-  print(("%d events: %s"):format(metrics.total_events, listed(metrics.event_counts)))
+  print(("%s, %d reconnects; %s"):format(health.status, health.total_reconnects, listed(metrics.event_counts)))
   print(("  latency p50 %.1f ms, p99 %.1f ms; queue %d, at most %d"):format(
     health.latency_ms.p50, health.latency_ms.p99, metrics.queue_depth, metrics.queue_peak))
   print(("  %d bytes; duplicates %d, parse errors %d, handler errors %d"):format(

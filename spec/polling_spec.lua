@@ -3,6 +3,7 @@
 -- (spec/c/poller_test.c).
 
 local cjson = require "cjson"
+local sync = require "sync"
 local world = require "spec.support.world"
 
 after_each(world.close)
@@ -264,6 +265,31 @@ describe("polling a function", function()
     world.await(function() return #reports >= 4 end)
     assert.same({ "order_created B", "order_deleted B" }, names(events))
     assert.same({ "1/1", "2/1", "1/1", "0/0" }, { reports[1], reports[2], reports[3], reports[4] })
+  end)
+
+  it("takes every value that JSON has", function()
+    local given = order("A", {
+      text = 'quote " backslash \\ tab \t nul \0 é', whole = 9007199254740991, negative = -1, fraction = 0.1, large = 1e300,
+      yes = true, no = false, nothing = sync.null, list = { 1, "two", { three = 3 } }, object = { deep = { er = {} } },
+    })
+    local client = connect({ url = "http://127.0.0.1:1" }, { fetch = function() return { given } end })
+    await_polls(client, 1)
+    local known = client:order("A")
+    for name, value in pairs(given) do assert.same(value, known[name], name) end
+  end)
+
+  it("refuses what JSON has not", function()
+    local deep = {}
+    for _ = 1, 200 do deep = { deep } end
+    local values = { 0 / 0, math.huge, print, { 1, 2, x = 3 }, { [1] = 1, [3] = 3 }, { [true] = 1 }, { [2] = 1 }, deep }
+    for index = 1, #values do
+      local client, seen = connect({ url = "http://127.0.0.1:1" }, { fetch = function()
+        return { order("A", { value = values[index] }) }
+      end })
+      world.await_error(seen, "POLL_FAILED")
+      assert.is_nil(client:order("A"))
+      client:close()
+    end
   end)
 
   it("tells what it says of its failure, in every way a function can fail", function()

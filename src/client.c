@@ -240,6 +240,7 @@ static sync_code set_polling(sync_client *client, bool forced) {
   client->poll_forced = forced;
   client->poll_barred = !forced;
   (void)fresh_now_ms(client);
+  if (forced) sync_poll_once(client, SYNC_SOURCE_POLL); /* even if it goes on already: whoever says so wants it now */
   return follow(client, &none);
 }
 

@@ -105,6 +105,7 @@ void sync_client_health(const sync_client *client, sync_health *health) {
       .last_connected_at_ms = client->connected_at_ms,
       .next_retry_at_ms = waits ? client->failure.next_retry_at_ms : 0,
       .idle_timeout_ms = sync_connection_idle_timeout_ms(connection),
+      .failed_polls = client->poll.poller.failures,
       .total_events = client->counters.totals.total_events,
       .total_reconnects = client->counters.totals.total_reconnects,
       .latency_p50_ms = sync_latency_quantile_us(&client->latency, 0.50) / 1000,

@@ -451,6 +451,7 @@ static int client_health(lua_State *L) {
   set_number(L, "total_events", (int64_t)health.total_events);
   set_number(L, "total_reconnects", (int64_t)health.total_reconnects);
   set_number(L, "idle_timeout_ms", health.idle_timeout_ms);
+  set_number(L, "failed_polls", health.failed_polls);
   if (health.data_age_ms >= 0) set_number(L, "data_age_ms", health.data_age_ms);
   if (health.last_connected_at_ms) set_number(L, "last_connected_at", health.last_connected_at_ms);
   if (health.next_retry_at_ms) set_number(L, "next_retry_at", health.next_retry_at_ms);

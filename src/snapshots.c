@@ -222,6 +222,11 @@ void sync_snapshots_unchanged(sync_client *client) {
 
 void sync_snapshots_begin(sync_client *client, sync_span text) {
   struct sync_poll *poll = &client->poll;
+  poll->orders = poll->changed = 0;
+  if (!sync_books_are_kept(client)) { /* there is nothing to compare it with */
+    tell_end(client, false);
+    return;
+  }
   size_t at_byte = 0;
   if (!sync_snapshot_init(&poll->snapshot, client->alloc, &client->loop->order_names, text, &at_byte)) {
     sync_failure failure;
@@ -231,7 +236,6 @@ void sync_snapshots_begin(sync_client *client, sync_span text) {
     sync_poll_fail(client, &failure, 0);
     return;
   }
-  poll->orders = poll->changed = 0;
   poll->cursor = (sync_order_place){.begun = false};
   poll->walked = sync_book_mark(&client->book);
   poll->stage = SYNC_POLL_ORDERS;

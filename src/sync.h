@@ -468,6 +468,7 @@ typedef struct sync_health {
   int64_t last_connected_at_ms;
   int64_t next_retry_at_ms;
   int64_t idle_timeout_ms; /* in force */
+  int failed_polls;        /* in a row, so far */
   uint64_t total_events;
   uint64_t total_reconnects;
   double latency_p50_ms; /* from an event's arrival to the host's taking it, sampled; 0: none yet */

@@ -169,6 +169,7 @@ function Event:plain() end
 ---@field uptime_ms integer of the stream that is open
 ---@field data_age_ms integer? since the last byte
 ---@field idle_timeout_ms integer? in force
+---@field failed_polls integer? in a row, so far
 ---@field last_connected_at integer?
 ---@field next_retry_at integer?
 ---@field last_event_id string?

@@ -219,6 +219,8 @@ function client.new(complete, loop)
     watches = {},       -- sync.Watch -> true
     acknowledged = {},  -- by the number of the event
     ack_count = 0,
+    delivered_stages = {}, -- order id -> the stage that its handlers heard last, for the gate
+    delivered_count = 0,
     awaiting_poll = {}, -- functions that wait for the end of the next poll
   }, Client)
   self.subscriptions[SIGNALS] = signal_subscription(self)
@@ -344,7 +346,7 @@ function Client:health()
   health.is_connected = health.state == "connected"
   health.is_connecting = health.status == "connecting"
   health.is_polling_fallback = health.state == "polling_fallback"
-  health.stale = not health.is_connected and not health.is_polling_fallback
+  health.stale = not health.is_connected and not (health.is_polling_fallback and health.failed_polls == 0)
   health.handler_error = self.last_handler_error
   return health
 end

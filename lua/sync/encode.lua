@@ -16,11 +16,13 @@ end
 local function number(value)
   if value ~= value or value == math.huge or value == -math.huge then error("a number that JSON does not have", 0) end
   if value == math.floor(value) and value > -2 ^ 53 and value < 2 ^ 53 then return ("%d"):format(value) end
-  return ("%.17g"):format(value)
+  return (("%.17g"):format(value):gsub(",", ".")) -- the host's locale may have a comma
 end
 
 local function list(value, depth)
-  local items = {}
+  local items, members = {}, 0
+  for _ in pairs(value) do members = members + 1 end
+  if members ~= #value then error("a list with other keys, or with holes", 0) end
   for index = 1, #value do items[index] = encode(value[index], depth + 1) end
   return "[" .. table.concat(items, ",") .. "]"
 end

@@ -46,12 +46,29 @@ local function ask_snapshot(self, order_id, reply)
   self.awaiting_poll[#self.awaiting_poll + 1] = answer
 end
 
+-- As many orders as the book keeps by default; beyond it their stages are learned anew.
+local STAGES_KEPT = 100000
+
+-- What has been delivered is what the next step is judged by: the event's own word for it may be of a step that is still
+-- held, or was dropped.
+local function remember_stage(self, event)
+  local stages_of = self.delivered_stages
+  if event.type == "order_deleted" then
+    stages_of[event.order_id] = nil
+  elseif STAGE_CHANGES[event.type] and event.new_stage then
+    if not stages_of[event.order_id] then self.delivered_count = self.delivered_count + 1 end
+    if self.delivered_count > STAGES_KEPT then self.delivered_stages, self.delivered_count = {}, 1 end
+    self.delivered_stages[event.order_id] = event.new_stage
+  end
+end
+
 local function new_gate(self)
   return violations.new {
     timers = self.loop.timers,
     machine = stages.check(self.options.stages or stages.default),
     policy = violations.check(self.options.violations),
     deliver = function(event)
+      remember_stage(self, event)
       if self.passing then self.passing[#self.passing + 1] = event else deliver_late(self, event) end
     end,
     on_violation = function(violation) self:call_listeners("violation", violation) end,
@@ -74,7 +91,7 @@ function methods:passes_gate(event)
   self.gate = self.gate or new_gate(self)
   self.passing = {}
   local new = STAGE_CHANGES[event.type] and event.new_stage or nil
-  self.gate:take(event, event.order_id, new, event.previous_stage)
+  self.gate:take(event, event.order_id, new, self.delivered_stages[event.order_id] or event.previous_stage)
   local passing = self.passing
   self.passing = nil
   local passes = passing[#passing] == event
