@@ -244,6 +244,21 @@ describe("a poll that fails", function()
     await_polls(client, 3)
   end)
 
+  it("makes what is known old, until one succeeds", function()
+    local broken = false
+    local client = connect({ url = "http://127.0.0.1:1" }, { fetch = function()
+      if broken then return nil, "down" end
+      return { order("A") }
+    end })
+    await_polls(client, 1)
+    assert.is_false(client:order("A").stale)
+    broken = true
+    world.await(function() return client:order("A").stale end)
+    assert.is_true(client:health().is_polling_fallback)
+    broken = false
+    world.await(function() return not client:order("A").stale end)
+  end)
+
   it("waits as long as the server asks", function()
     local server = answering(function() return failing(503, "Retry-After: 3600\r\n") end)
     local _, seen = connect(server, { url = "/list" })

@@ -137,8 +137,8 @@ static void merge_halves(sync_span base, sync_span patch) {
 /* ---- the book ---------------------------------------------------------------------------------------------------- */
 
 static void check_book(const struct sync_book *book) {
-  struct sync_book_cursor cursor = {0};
-  struct sync_order order, again;
+  sync_order_place cursor = {0};
+  sync_order order, again;
   size_t count = 0;
   for (; sync_book_each(book, &cursor, &order); count++) {
     assert(order.json.length > 0 && order.json.bytes[0] == '{' && sync_json_valid(order.json, NULL));
@@ -152,7 +152,7 @@ static void check_book(const struct sync_book *book) {
 /* What was the same has not been touched; what was taken in is there. */
 static void apply(struct sync_book *book, const struct sync_change *change) {
   struct sync_book_effect effect;
-  struct sync_order before, after;
+  sync_order before, after;
   bool listed = sync_book_get(book, change->order_id, &before);
   uint64_t fingerprint = listed ? sync_json_fingerprint(before.json) : 0;
   enum sync_book_outcome outcome = sync_book_apply(book, change, &effect);

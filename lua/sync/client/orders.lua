@@ -23,6 +23,12 @@ local function lay_over(self, order_id, order)
   return order
 end
 
+local function known_order(self, order_id, stale)
+  local order = self.core and lay_over(self, order_id, self.librarian.order(order_id))
+  if order then order.stale = stale end
+  return order or nil
+end
+
 --- The latest known state of an order: its own members, and `as_of` (milliseconds since the epoch), `source` ("stream",
 --- "poll" or "backfill"), `stale` (neither the stream nor polling keeps it up to date now) and `optimistic`. nil: not known.
 ---@param order_id string
@@ -30,9 +36,7 @@ end
 function methods:order(order_id)
   if type(order_id) ~= "string" then checks.misuse("order", "expected an order id, got a %s", type(order_id)) end
   if not self.core then return nil end
-  local order = lay_over(self, order_id, self.librarian.order(order_id))
-  if order then order.stale = self:health().stale end
-  return order
+  return known_order(self, order_id, self:health().stale)
 end
 
 -- ---- many ----------------------------------------------------------------------------------------------------------
@@ -76,11 +80,24 @@ end
 -- Promises may change what the filter asks for, so such orders are looked at themselves.
 local function is_meant(self, filter, id, stage, payment, status, updated_ms)
   if self.promises[id] then
-    local order = self:order(id)
+    local order = known_order(self, id, false)
     stage, payment, status = order.orderStage or stage, order.paymentStatus or payment, order.overallStatus or status
   end
   return is_among(filter.stage, stage) and is_among(filter.payment, payment) and is_among(filter.status, status)
     and (not filter.updated_since or updated_ms >= filter.updated_since)
+end
+
+-- The ids of what the filter's fields mean, the most recently changed first. The walk is done before anybody else's code
+-- runs, which might step and change the book under it.
+local function ids_of(self, filter)
+  local ids = {}
+  if not self.core then return ids end
+  local place, stage, payment, status, updated_ms, id = self.librarian.next()
+  while place do
+    if is_meant(self, filter, id, stage, payment, status, updated_ms) then ids[#ids + 1] = id end
+    place, stage, payment, status, updated_ms, id = self.librarian.next(place)
+  end
+  return ids
 end
 
 --- The orders that a filter means: `stage`, `payment`, `status` (a value or a list), `updated_since` (milliseconds since the
@@ -102,15 +119,11 @@ function methods:orders(filter)
   end
   local limit = checks.integer("orders", "limit", filter.limit, 0, math.huge)
   local compare = sorter(sort)
-  local list = {}
-  if not self.core then return list end
-  local place, stage, payment, status, updated_ms, id = self.librarian.next()
-  while place and (compare or #list < limit) do
-    if is_meant(self, filter, id, stage, payment, status, updated_ms) then
-      local order = self:order(id)
-      if not filter.where or filter.where(order) then list[#list + 1] = order end
-    end
-    place, stage, payment, status, updated_ms, id = self.librarian.next(place)
+  local list, stale = {}, self:health().stale
+  for _, id in ipairs(ids_of(self, filter)) do
+    if not compare and #list >= limit then break end
+    local order = known_order(self, id, stale)
+    if order and (not filter.where or filter.where(order)) then list[#list + 1] = order end
   end
   if compare then table.sort(list, compare) end
   while #list > limit do list[#list] = nil end
