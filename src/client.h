@@ -172,8 +172,8 @@ void sync_poll_tick(sync_client *client);
 
 /* ---- snapshots.c ------------------------------------------------------------------------------------------------- */
 
-/* Takes in a snapshot, whose text stays where it is; or there is nothing new; or what is under way is dropped. */
-void sync_snapshots_begin(sync_client *client, sync_span text);
+/* Takes in the snapshot whose text is the poll's body; or there is nothing new; or what is under way is dropped. */
+void sync_snapshots_begin(sync_client *client);
 void sync_snapshots_unchanged(sync_client *client);
 void sync_snapshots_stop(sync_client *client);
 

@@ -180,7 +180,7 @@ static void on_done(void *arg, sync_code code, const char *text, sync_span excer
     return;
   }
   if (code == SYNC_STREAM_ENDED && !stream->ending) {
-    sync_snapshots_begin(client, sync_buffer_span(&client->poll.body));
+    sync_snapshots_begin(client);
     return;
   }
   sync_failure failure = stream->failure;
@@ -300,7 +300,7 @@ sync_code sync_client_snapshot(sync_client *client, sync_span json) {
   if (json.length == 0) {
     sync_snapshots_unchanged(client);
   } else if (sync_buffer_append(&client->poll.body, json)) {
-    sync_snapshots_begin(client, sync_buffer_span(&client->poll.body));
+    sync_snapshots_begin(client);
   } else {
     sync_failure failure;
     sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory for a snapshot");

@@ -9,6 +9,7 @@
 
 #include "client.h"
 #include "error.h"
+#include "utf8.h"
 #include "wire.h"
 
 static sync_span span_of(const char *text) {
@@ -164,7 +165,7 @@ bool sync_snapshots_can_go_on(const sync_client *client) {
 void sync_snapshots_go_on(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client)) take_order(client);
-  bool partial = client->options.poll_is_partial || !poll->loaded;
+  bool partial = client->options.poll_is_partial || !poll->loaded || poll->snapshot.bad > 0;
   while (poll->stage == SYNC_POLL_MISSING && may_go_on(client))
     if (partial)
       finish(client);
@@ -220,13 +221,35 @@ void sync_snapshots_unchanged(sync_client *client) {
   tell_end(client, true);
 }
 
-void sync_snapshots_begin(sync_client *client, sync_span text) {
+static void fail_snapshot(sync_client *client, sync_code code, const char *why) {
+  sync_failure failure;
+  sync_failure_set(&failure, code, "%s", why);
+  sync_poll_fail(client, &failure, 0);
+}
+
+/* The readers of JSON rely on valid UTF-8, as the stream's parser sees to it. false: no memory. */
+static bool repair(struct sync_poll *poll) {
+  struct sync_buffer repaired;
+  if (sync_utf8_valid(sync_buffer_span(&poll->body))) return true;
+  sync_buffer_init(&repaired, poll->body.alloc);
+  bool whole = sync_utf8_append(&repaired, sync_buffer_span(&poll->body));
+  sync_buffer_fini(whole ? &poll->body : &repaired);
+  if (whole) poll->body = repaired;
+  return whole;
+}
+
+void sync_snapshots_begin(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   poll->orders = poll->changed = 0;
   if (!sync_books_are_kept(client)) { /* there is nothing to compare it with */
     tell_end(client, false);
     return;
   }
+  if (!repair(poll)) {
+    fail_snapshot(client, SYNC_NO_MEMORY, "no memory for a snapshot");
+    return;
+  }
+  const sync_span text = sync_buffer_span(&poll->body);
   size_t at_byte = 0;
   if (!sync_snapshot_init(&poll->snapshot, client->alloc, &client->loop->order_names, text, &at_byte)) {
     sync_failure failure;
