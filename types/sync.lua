@@ -597,6 +597,7 @@ function Client:close() end
 ---@field _VERSION string "ordersync MAJOR.MINOR.PATCH"
 ---@field null lightuserdata JSON null: NULL, equal to cjson.null and ngx.null
 ---@field codes table<sync.Code, {text: string, hint: string, class: sync.Class, retryable: boolean}>
+---@field stages table the life of an order as the existing server knows it; see the option `stages`
 local sync = {}
 
 ---Makes a client; the connection is made while the loop runs. The first open client is the default one.

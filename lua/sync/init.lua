@@ -6,12 +6,14 @@ local client = require "sync.client"
 local core = require "sync.core"
 local main = require "sync.loop".main
 local options = require "sync.options"
+local stages = require "sync.stages"
 
 ---@class sync
 local sync = {
   _VERSION = "ordersync " .. core.version,
   null = core.null, -- JSON null: the light userdata NULL, equal to cjson.null and ngx.null
-  codes = core.codes, -- name -> {text =, hint =, retryable =}
+  codes = core.codes, -- name -> {text =, hint =, class =, retryable =}
+  stages = stages.default, -- the life of an order as the existing server knows it; the option `stages` declares another
 }
 
 -- The loop, without its self.
@@ -33,8 +35,7 @@ local METHODS = {
   "subscribe", "on_order", "on_event", "on_stage_change", "on_state", "on_health", "on_error", "on_comment", "health",
   "metrics", "events", "latest", "order", "orders", "optimistic", "on_poll", "start_polling", "stop_polling",
   "auto_refresh", "on_dashboard", "ack", "ack_all", "unacknowledged", "on_violation", "on_overdue", "drift",
-  "ready_to_switch", "reconnect",
-  "network_changed", "disconnect", "configure", "next", "stream", "close",
+  "ready_to_switch", "reconnect", "network_changed", "disconnect", "configure", "next", "stream", "close",
 }
 
 for _, name in ipairs(METHODS) do
