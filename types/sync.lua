@@ -198,6 +198,7 @@ function Event:plain() end
 ---@field uptime_ms integer of the stream that is open
 ---@field handler_errors integer
 ---@field decode_errors integer
+---@field violations table<string, integer> steps that an order's declared life does not have, by kind
 ---@field polls integer? that were begun
 ---@field polls_unchanged integer? of them, those that brought nothing new: 304, or nil of the fetch function
 ---@field poll_failures integer?

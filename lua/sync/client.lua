@@ -359,6 +359,7 @@ function Client:metrics()
   metrics.uptime_ms = self.core:health().uptime_ms
   metrics.handler_errors = self.handler_errors
   metrics.decode_errors = self.decode_errors
+  metrics.violations = self.gate and self.gate:report() or {}
   return metrics
 end
 
