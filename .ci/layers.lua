@@ -3,7 +3,7 @@
 
 -- From the ground up. A name stands for NAME.c and NAME.h.
 local FLOORS = {
-  { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map", "span" } },
+  { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map", "due", "span" } },
   { name = "protocol", files = {
     "utf8", "sse", "json", "event", "backoff", "timestamp", "fingerprint", "object", "merge", "order",
     "wire",

@@ -1,11 +1,11 @@
 /*
  * actions.c - carries out what connection.c decides: requests, timers, news for the host.
  */
-#include <string.h>
-
 #include "client.h"
+#include "due.h"
 #include "error.h"
 #include "renewal.h"
+#include "span.h"
 
 /* A host that takes nothing while attempt after attempt fails must not fill the memory. */
 #define SIGNALS_MOST 1000u
@@ -59,14 +59,9 @@ void sync_client_tick(sync_client *client) {
   sync_client_carry_out(client, &actions);
 }
 
-/* The earlier of two times, -1 being never. */
-static int64_t earlier(int64_t a, int64_t b) {
-  if (a < 0 || b < 0) return a < 0 ? b : a;
-  return a < b ? a : b;
-}
-
 void sync_client_set_timer(sync_client *client) {
-  int64_t deadline_ms = earlier(sync_connection_deadline_ms(&client->connection), sync_poll_deadline_ms(client));
+  int64_t deadline_ms =
+      sync_due_earlier_ms(sync_connection_deadline_ms(&client->connection), sync_poll_deadline_ms(client));
   if (deadline_ms == client->armed_ms) return;
   client->armed_ms = deadline_ms;
   int64_t left_ms = deadline_ms - sync_loop_now_ms(client->loop);
@@ -105,7 +100,7 @@ sync_span sync_client_resume_id(const sync_client *client) {
   if (!client->starved && !client->behind) return sync_sse_last_id(&client->sse);
   if (client->latest) return sync_event_text(client->latest, SYNC_EVENT_ID);
   const char *first = client->options.last_event_id;
-  return (sync_span){first, first ? strlen(first) : 0};
+  return sync_span_of(first ? first : "");
 }
 
 /* Made ready to read from a stream that begins behind the last event. */
@@ -188,8 +183,8 @@ static bool stream_fails(const sync_client *client) {
 
 /* Polling that began goes on until the stream has not only opened but said something. */
 static bool wants_polling(const sync_client *client) {
-  if (!client->wanted || client->poll_barred || !sync_poll_is_possible(client)) return false;
-  if (client->poll_forced) return true;
+  if (!client->wanted || client->poll_wish == SYNC_POLL_NEVER || !sync_poll_is_possible(client)) return false;
+  if (client->poll_wish == SYNC_POLL_ALWAYS) return true;
   if (client->options.mode == SYNC_MODE_POLL || sync_comparison_is_on(client)) return true;
   if (client->options.mode != SYNC_MODE_AUTO) return false;
   bool connected = client->connection.state == SYNC_CONNECTED && client->proven;

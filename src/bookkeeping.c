@@ -1,7 +1,6 @@
 /* bookkeeping.c - what events do to the order book, and what the book knows of them in return. */
-#include <string.h>
-
 #include "client.h"
+#include "span.h"
 
 bool sync_books_are_kept(const sync_client *client) {
   return client->options.book_limit > 0 && client->options.decode == SYNC_DECODE_ORDER;
@@ -9,7 +8,7 @@ bool sync_books_are_kept(const sync_client *client) {
 
 /* The server says that it cannot replay all that was missed. */
 static bool is_resync(sync_span type) {
-  return type.length == 6 && memcmp(type.bytes, "resync", 6) == 0;
+  return sync_span_is(type, "resync");
 }
 
 /* What the stream says, as polls will be held against it. false: no memory. */
@@ -18,9 +17,9 @@ static bool compare(sync_client *client, const struct sync_news *news, const str
   return sync_comparison_hear(client, change);
 }
 
-/* A name with JSON escapes in plain text; without memory, as it is written. */
+/* A name in plain text; `room` has been made for it if it has JSON escapes. */
 static sync_span plain(struct sync_buffer *room, sync_span text, bool escaped) {
-  if (!escaped || !sync_buffer_reserve(room, text.length)) return text;
+  if (!escaped) return text;
   sync_span out = {room->bytes + room->length, sync_json_unescape(text, room->bytes + room->length)};
   room->length += out.length;
   return out;
@@ -41,9 +40,8 @@ static bool leads_nowhere(enum sync_book_outcome outcome) {
 /* Several steps may have been made in the millisecond that the order is known as of: the next one begins where the
  * order is. */
 static bool is_of_the_same_moment(const struct sync_change *change, const sync_order *known) {
-  sync_span previous = change->previous_stage;
-  return change->at_ms > 0 && change->at_ms == known->updated_ms && previous.length > 0 &&
-         (previous.length != known->stage.length || memcmp(previous.bytes, known->stage.bytes, previous.length) != 0);
+  return change->at_ms > 0 && change->at_ms == known->updated_ms && change->previous_stage.length > 0 &&
+         !sync_span_same(change->previous_stage, known->stage);
 }
 
 enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelope *envelope) {

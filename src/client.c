@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "options.h"
+#include "span.h"
 #include "url.h"
 
 /* Credentials that are good for longer are renewed once a year all the same; any number can be added to a clock. */
@@ -120,8 +121,9 @@ static size_t duplicate_window(const sync_options *options) {
   return options->strict ? 0 : options->duplicate_window;
 }
 
-static bool configure_parts(sync_client *client, sync_failure *failure) {
+static sync_code configure_parts(sync_client *client, sync_failure *failure) {
   const sync_options *options = &client->options;
+  const char *first_id = options->last_event_id;
   const struct sync_connection_config config = connection_config(options);
   sync_event_names_init(&client->names, options);
   sync_queue_init(&client->queue, client->alloc, options->queue_limit);
@@ -129,17 +131,16 @@ static bool configure_parts(sync_client *client, sync_failure *failure) {
   sync_sse_init(&client->sse, client->alloc, options->max_event_bytes);
   sync_recent_init(&client->recent, client->alloc, duplicate_window(options));
   sync_connection_init(&client->connection, &config, sync_loop_random, client->loop);
-  client->stream = sync_stream_new(client, &sync_intake_handlers);
-  sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
-  if (!client->stream) return false;
   sync_poll_init(client);
   sync_book_set_limits(&client->book, options->book_limit, SYNC_BOOK_BYTES);
   char *poll_url;
-  if (sync_poll_resolve(client->alloc, client->urls[0], options, &poll_url, failure) != SYNC_OK) return false;
+  sync_code code = sync_poll_resolve(client->alloc, client->urls[0], options, &poll_url, failure);
+  if (code != SYNC_OK) return code;
   sync_poll_configure(client, poll_url);
-  if (!options->last_event_id) return true;
-  const sync_span id = {options->last_event_id, strlen(options->last_event_id)};
-  return sync_sse_restart(&client->sse, id) == SYNC_OK;
+  client->stream = sync_stream_new(client, &sync_intake_handlers);
+  if (client->stream) code = sync_sse_restart(&client->sse, sync_span_of(first_id ? first_id : ""));
+  if (client->stream && code == SYNC_OK) return SYNC_OK;
+  return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
 }
 
 sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_failure *failure) {
@@ -154,7 +155,7 @@ sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_
     return NULL;
   }
   init_parts(client, loop);
-  if (!configure_parts(client, failure)) {
+  if (configure_parts(client, failure) != SYNC_OK) {
     release(client);
     return NULL;
   }
@@ -208,7 +209,7 @@ sync_code sync_client_connect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
   client->wanted = true;
-  client->poll_barred = false;
+  if (client->poll_wish == SYNC_POLL_NEVER) client->poll_wish = SYNC_POLL_BY_MODE;
   start_stream(client, &actions);
   return follow(client, &actions);
 }
@@ -216,7 +217,8 @@ sync_code sync_client_connect(sync_client *client) {
 sync_code sync_client_disconnect(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   struct sync_actions actions = {.count = 0};
-  client->wanted = client->mute = client->poll_forced = false;
+  client->wanted = client->mute = false;
+  if (client->poll_wish == SYNC_POLL_ALWAYS) client->poll_wish = SYNC_POLL_BY_MODE;
   sync_poll_stop(client);
   sync_connection_stop(&client->connection, &actions);
   return follow(client, &actions);
@@ -237,8 +239,7 @@ static sync_code set_polling(sync_client *client, bool forced) {
   const struct sync_actions none = {.count = 0};
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   if (!sync_poll_is_possible(client)) return SYNC_OPTION;
-  client->poll_forced = forced;
-  client->poll_barred = !forced;
+  client->poll_wish = forced ? SYNC_POLL_ALWAYS : SYNC_POLL_NEVER;
   (void)fresh_now_ms(client);
   if (forced) sync_poll_once(client, SYNC_SOURCE_POLL); /* even if it goes on already: whoever says so wants it now */
   return follow(client, &none);
@@ -331,10 +332,6 @@ static void forget_cursor(sync_client *client) {
   client->starved = true;
 }
 
-static bool is_same_text(const char *a, const char *b) {
-  return a && b && strcmp(a, b) == 0;
-}
-
 /* The stream is opened or closed as the mode has it, and stays as it is if it has no say. */
 static sync_code follow_mode(sync_client *client) {
   struct sync_actions actions = {.count = 0};
@@ -364,7 +361,7 @@ sync_code sync_client_configure(sync_client *client, const sync_options *options
     sync_connection_forget_server(&client->connection);
     forget_cursor(client);
   }
-  if (copy.last_event_id && !is_same_text(client->options.last_event_id, copy.last_event_id)) forget_cursor(client);
+  if (copy.last_event_id && !sync_text_same(client->options.last_event_id, copy.last_event_id)) forget_cursor(client);
   free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
   client->options = copy;

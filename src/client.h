@@ -59,9 +59,8 @@ struct sync_client {
   size_t answer_count;
 
   struct sync_connection connection;
-  bool wanted;      /* the host wants news */
-  bool poll_forced; /* start_polling() */
-  bool poll_barred; /* stop_polling() */
+  bool wanted; /* the host wants news */
+  enum sync_poll_wish poll_wish;
   bool proven;      /* the stream has brought bytes since it opened */
   bool mute;        /* it opened, brought none, and was given up */
   sync_state state; /* as it is told: the connection's, or polling */
@@ -128,6 +127,13 @@ sync_code sync_stream_send(struct sync_stream *stream);
 /* Prepares to follow a redirect when the exchange is over, or refuses to. */
 enum sync_body sync_stream_follow(struct sync_stream *stream, const struct sync_response *response);
 
+/* Ends the exchange for the reason in `failure`, with a look at what came instead. */
+enum sync_body sync_stream_refuse(struct sync_stream *stream);
+
+/* The exchange is over: whether that was to follow a redirect, and the next request has been sent. Without memory for
+ * it `failure` says so. */
+bool sync_stream_moves_on(struct sync_stream *stream);
+
 /* Asks the host for headers. false: no memory. */
 bool sync_client_ask(sync_client *client);
 
@@ -165,6 +171,7 @@ void sync_poll_stop(sync_client *client);
 /* The headers that were asked for are there. A poll has failed. */
 void sync_poll_answered(sync_client *client);
 void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms);
+void sync_poll_fail_for(sync_client *client, sync_code code, const char *why);
 
 /* When to call tick; -1: never. */
 int64_t sync_poll_deadline_ms(const sync_client *client);

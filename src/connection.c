@@ -3,6 +3,7 @@
 #include "connection.h"
 
 #include "backoff.h"
+#include "due.h"
 #include "error.h"
 #include "renewal.h"
 
@@ -351,9 +352,7 @@ void sync_connection_reconsider(struct sync_connection *connection) {
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 int64_t sync_connection_deadline_ms(const struct sync_connection *connection) {
-  int64_t own_ms = connection->deadline_ms, renewal_ms = connection->renewal.deadline_ms;
-  if (own_ms < 0 || renewal_ms < 0) return own_ms < 0 ? renewal_ms : own_ms;
-  return own_ms < renewal_ms ? own_ms : renewal_ms;
+  return sync_due_earlier_ms(connection->deadline_ms, connection->renewal.deadline_ms);
 }
 
 /* A server that gave signs of life and then none has most likely been cut off; one that never gave any may be quiet. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "span.h"
 
 /* Where a text of the record is: behind the record's start, so that a record is one run of bytes. */
 struct text {
@@ -32,7 +33,7 @@ static const struct {
 };
 
 static void add_name(struct sync_event_names *names, const char *text, enum sync_event_role role) {
-  names->list[names->count].text = (sync_span){text, strlen(text)};
+  names->list[names->count].text = sync_span_of(text);
   names->list[names->count++].role = role;
 }
 
@@ -53,22 +54,12 @@ void sync_event_names_init(struct sync_event_names *names, const sync_options *o
 /* The role that `key` has on this wire; SYNC_ROLE_COUNT: none. */
 static enum sync_event_role role_of(const struct sync_event_names *names, sync_span key) {
   for (size_t i = 0; i < names->count; i++) {
-    sync_span text = names->list[i].text;
-    if (text.length == key.length && memcmp(text.bytes, key.bytes, key.length) == 0) return names->list[i].role;
+    if (sync_span_same(names->list[i].text, key)) return names->list[i].role;
   }
   return SYNC_ROLE_COUNT;
 }
 
 /* ---- looking a message up ---------------------------------------------------------------------------------------- */
-
-/* The text of the value that `token` opened, quotes and brackets included; the reader then stands behind it. */
-static bool value_text(sync_json *json, const sync_json_token *token, sync_span *text) {
-  bool container = token->kind == SYNC_JSON_OBJECT || token->kind == SYNC_JSON_ARRAY;
-  if (container && !sync_json_skip(json)) return false;
-  const char *start = token->text.bytes - (token->kind == SYNC_JSON_STRING);
-  *text = (sync_span){start, (size_t)(json->at - start)};
-  return true;
-}
 
 /* Ids are strings; a number stands for its text. */
 static bool names_something(const sync_json_token *token) {
@@ -103,7 +94,7 @@ static bool read_member(const struct sync_event_names *names, const sync_json_to
   sync_json_token value;
   sync_span text;
   if (sync_json_next(&envelope->json, &value) == SYNC_JSON_INVALID) return false;
-  if (!value_text(&envelope->json, &value, &text)) return false;
+  if (!sync_json_value(&envelope->json, &value, &text)) return false;
   enum sync_event_role role = key->escaped ? SYNC_ROLE_COUNT : role_of(names, key->text);
   if (role == SYNC_ROLE_DATA)
     envelope->data = text;

@@ -3,11 +3,10 @@
  *
  * Runs inside curl's callbacks: nothing here calls the host, or starts or aborts an exchange.
  */
-#include <string.h>
-
 #include "client.h"
 #include "error.h"
 #include "renewal.h"
+#include "span.h"
 #include "url.h"
 #include "verdict.h"
 
@@ -20,7 +19,7 @@
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static bool is_heartbeat(sync_span type) {
-  return type.length == 9 && memcmp(type.bytes, "heartbeat", 9) == 0;
+  return sync_span_is(type, "heartbeat");
 }
 
 /* Whether the parser may go on to the next message. */
@@ -73,13 +72,12 @@ static struct demand demand_for(const sync_client *client, const struct sync_env
   return demand;
 }
 
-/* Without memory the event is not kept, the cursor stays before it, and the exchange ends: the server sends it again.
- */
+/* false: no memory; the cursor stays before the event. */
 static bool keep_event(sync_client *client, const struct sync_sse_message *message,
                        const struct sync_envelope *envelope, const struct demand *demand) {
   sync_event *event = sync_event_new(&client->segments, message, envelope, client->seq + 1, client->chunk_at_ms);
-  client->starved = !event || (demand->wanted && !queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
-  if (!client->starved) {
+  bool kept = event && (!demand->wanted || queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
+  if (kept) {
     client->seq++;
     if (envelope->source == SYNC_SOURCE_STREAM) {
       client->behind = false;
@@ -88,7 +86,7 @@ static bool keep_event(sync_client *client, const struct sync_sse_message *messa
     count_event(client, sync_event_text(event, SYNC_EVENT_TYPE), event);
   }
   if (event) sync_event_release(event);
-  return !client->starved;
+  return kept;
 }
 
 static void tell_bad_json(sync_client *client, const struct sync_sse_message *message, size_t at_byte) {
@@ -131,6 +129,17 @@ static void remember(sync_client *client, const struct sync_sse_message *message
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
 
+/* Enters the event into the order book, and keeps it unless it has been overtaken. false: no memory. */
+static bool take(sync_client *client, const struct sync_sse_message *message, struct sync_envelope *envelope,
+                 const struct demand *demand) {
+  enum sync_books_verdict verdict = SYNC_BOOKS_NOTHING;
+  if (sync_books_are_kept(client)) verdict = sync_books_enter(client, envelope);
+  if (verdict == SYNC_BOOKS_NO_MEMORY) return false;
+  if (verdict != SYNC_BOOKS_OVERTAKEN) return keep_event(client, message, envelope, demand);
+  client->counters.totals.overtaken++;
+  return true;
+}
+
 static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
   uint64_t fingerprint = fingerprint_of(client, message);
@@ -145,8 +154,8 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
   bool sound = sync_event_look(&client->names, decode, message, &envelope, &at_byte);
   struct demand demand = {.wanted = false};
   if (sound) demand = demand_for(client, &envelope);
-  bool books = sync_books_are_kept(client);
-  if (demand.wanted || (sound && books)) sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
+  if (demand.wanted || (sound && sync_books_are_kept(client)))
+    sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
   if (!sound) {
     tell_bad_json(client, message, at_byte);
     return may_go_on(client);
@@ -156,15 +165,10 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
     sync_connection_keepalive(&client->connection, sync_loop_now_ms(client->loop));
   }
   if (!sync_interest_must_name(envelope.type)) sync_connection_event(&client->connection, message->has_id);
-  enum sync_books_verdict verdict = books ? sync_books_enter(client, &envelope) : SYNC_BOOKS_NOTHING;
-  if (verdict == SYNC_BOOKS_NO_MEMORY) {
-    client->starved = true;
-  } else if (verdict == SYNC_BOOKS_OVERTAKEN) {
-    client->counters.totals.overtaken++;
+  if (take(client, message, &envelope, &demand))
     remember(client, message, fingerprint);
-  } else if (keep_event(client, message, &envelope, &demand)) {
-    remember(client, message, fingerprint);
-  }
+  else
+    client->starved = true; /* the exchange ends, and the server sends the event again */
   return may_go_on(client);
 }
 
@@ -173,15 +177,12 @@ bool sync_client_bring(sync_client *client, sync_source source, sync_span raw) {
   const struct sync_sse_message message = {.type = {"message", 7}, .data = raw};
   struct sync_envelope envelope;
   size_t at_byte;
-  bool was_starved = client->starved;
   (void)sync_event_look(&client->names, SYNC_DECODE_ORDER, &message, &envelope, &at_byte);
   (void)sync_event_check(&client->names, SYNC_DECODE_ORDER, &message, &envelope, &at_byte);
   envelope.source = source;
   client->chunk_at_ms = sync_loop_wall_ms(client->loop);
   const struct demand demand = demand_for(client, &envelope);
-  bool kept = keep_event(client, &message, &envelope, &demand);
-  client->starved = was_starved; /* the stream's parser is where it was */
-  return kept;
+  return keep_event(client, &message, &envelope, &demand);
 }
 
 static bool on_comment(void *arg, sync_span text) {
@@ -222,11 +223,6 @@ static void tell_detour(const struct sync_stream *stream, sync_failure *failure)
                       stream->redirect.abroad ? " (another origin: headers and token were not sent)" : "");
 }
 
-static enum sync_body refuse(struct sync_stream *stream) {
-  stream->ending = true;
-  return SYNC_BODY_SHOW;
-}
-
 static void tell_unverified(sync_client *client, const struct sync_stream *stream) {
   sync_failure failure;
   if (!client->options.insecure_skip_verify || !sync_url_is_tls(sync_stream_url(stream))) return;
@@ -247,7 +243,7 @@ static enum sync_body on_response(void *arg, const struct sync_response *respons
   if (sync_redirect_status(response->status)) return sync_stream_follow(stream, response);
   if (sync_verdict(response->status, response->content_type, client->options.strict, &stream->failure) != SYNC_OK) {
     tell_detour(stream, &stream->failure);
-    return refuse(stream);
+    return sync_stream_refuse(stream);
   }
   tell_unverified(client, stream);
   if (stream == client->stream)
@@ -324,12 +320,8 @@ static sync_failure ending_of(const struct sync_stream *stream, sync_code code, 
 
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   struct sync_stream *stream = arg;
+  if (sync_stream_moves_on(stream)) return;
   sync_failure failure = ending_of(stream, code, text, excerpt);
-  if (stream->moving) {
-    code = sync_stream_send(stream);
-    if (code == SYNC_OK) return;
-    sync_failure_set(&failure, code, "no memory to follow a redirect");
-  }
   sync_client_end(stream, &failure);
 }
 

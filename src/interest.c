@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "span.h"
+
 struct sync_subscription {
   uint64_t id;
   size_t order_id_count;
@@ -16,7 +18,7 @@ static const sync_span *types_of(const struct sync_subscription *subscription) {
 
 static bool has(const sync_span *texts, size_t count, sync_span text) {
   for (size_t i = 0; i < count; i++)
-    if (texts[i].length == text.length && memcmp(texts[i].bytes, text.bytes, text.length) == 0) return true;
+    if (sync_span_same(texts[i], text)) return true;
   return false;
 }
 

@@ -349,3 +349,11 @@ size_t sync_json_unescape(sync_span escaped, char *out) {
   }
   return (size_t)(put - out);
 }
+
+bool sync_json_value(sync_json *json, const sync_json_token *token, sync_span *text) {
+  bool container = token->kind == SYNC_JSON_OBJECT || token->kind == SYNC_JSON_ARRAY;
+  if (token->kind == SYNC_JSON_INVALID || (container && !sync_json_skip(json))) return false;
+  const char *start = token->text.bytes - (token->kind == SYNC_JSON_STRING);
+  *text = (sync_span){start, (size_t)(json->at - start)};
+  return true;
+}

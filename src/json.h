@@ -22,4 +22,8 @@
  * wrong (text.length: it ended too early). The fast path: no tokens are made. */
 bool sync_json_valid(sync_span text, size_t *at_byte);
 
+/* The text of the value that `token` begins, as it is written, quotes and brackets included; the reader then stands
+ * behind it. false: it is broken. */
+bool sync_json_value(sync_json *json, const sync_json_token *token, sync_span *text);
+
 #endif

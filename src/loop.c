@@ -105,7 +105,7 @@ static uint64_t seed(void) {
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
-/* Something can be done at once: items wait, or a paused stream has room. */
+/* A snapshot is being taken in, and there is room for what it brings. */
 static bool has_snapshots(const sync_loop *loop) {
   const struct sync_link *link = loop->snapshots ? loop->clients.next : &loop->clients;
   while (link != &loop->clients && !sync_snapshots_can_go_on(link->client)) link = link->next;
@@ -118,6 +118,7 @@ static void go_on_with_snapshots(sync_loop *loop) {
     if (sync_snapshots_can_go_on(link->client)) sync_snapshots_go_on(link->client);
 }
 
+/* Something can be done at once: items wait, or a paused stream has room. */
 static bool has_work(const sync_loop *loop) {
   if (!sync_link_alone(&loop->ready) || has_snapshots(loop)) return true;
   return sync_loop_is_played(loop) ? sync_played_can_resume(loop) : sync_transport_can_resume(loop->transport);

@@ -345,8 +345,7 @@ static int client_historian(lua_State *L) {
   return 1;
 }
 
-/* ---- polling and the order book -------------------------------------------------------------------------------------
- */
+/* ---- polling and the order book ---------------------------------------------------------------------------------- */
 
 static int client_poll(lua_State *L) {
   return command(L, sync_client_poll);
@@ -427,12 +426,6 @@ static int client_librarian(lua_State *L) {
   push_librarian(L, order_by_id);
   push_librarian(L, next_order);
   return 2;
-}
-
-static int client_order_count(lua_State *L) {
-  const struct handle *handle = check_handle(L);
-  compat_push_integer(L, handle->client ? (int64_t)sync_client_order_count(handle->client) : 0);
-  return 1;
 }
 
 /* ---- health and metrics ------------------------------------------------------------------------------------------ */
@@ -543,7 +536,6 @@ void lua_client_open(lua_State *L) {
       {"historian", client_historian},
       {"librarian", client_librarian},
       {"metrics", client_metrics},
-      {"order_count", client_order_count},
       {"poll", client_poll},
       {"snapshot", client_snapshot},
       {"snapshot_failed", client_snapshot_failed},

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "json.h"
 #include "map.h"
 #include "span.h"
 
@@ -62,14 +63,6 @@ static void forget(struct sync_object *object) {
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
-
-bool sync_json_value(sync_json *json, const sync_json_token *token, sync_span *text) {
-  bool container = token->kind == SYNC_JSON_OBJECT || token->kind == SYNC_JSON_ARRAY;
-  if (token->kind == SYNC_JSON_INVALID || (container && !sync_json_skip(json))) return false;
-  const char *start = token->text.bytes - (token->kind == SYNC_JSON_STRING);
-  *text = (sync_span){start, (size_t)(json->at - start)};
-  return true;
-}
 
 bool sync_json_plain(sync_span value, struct sync_buffer *room, sync_span *plain) {
   *plain = (sync_span){NULL, 0};

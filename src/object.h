@@ -45,10 +45,6 @@ sync_code sync_object_read(struct sync_object *object, sync_span text);
 struct sync_member *sync_object_find(const struct sync_object *object, sync_span name);
 struct sync_member *sync_object_find_hashed(const struct sync_object *object, sync_span name, uint64_t hash);
 
-/* The text of the value that `token` begins, as it is written, quotes and brackets included; the reader then stands
- * behind it. false: it is broken. */
-bool sync_json_value(sync_json *json, const sync_json_token *token, sync_span *text);
-
 /* What a value says in plain text: of a string what it stands for, of a number its digits; of anything else, and
  * without memory, nothing. A string with escapes is written to the end of `room`, which then must not grow as long as
  * `*plain` is in use. false: no memory. */

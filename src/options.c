@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "recent.h"
+#include "span.h"
 
 /* ---- the tables -------------------------------------------------------------------------------------------------- */
 
@@ -371,18 +372,11 @@ void sync_options_fini(const sync_allocator *alloc, sync_options *options) {
 
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 
-static bool same_text(const char *a, const char *b) {
-  return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_span(sync_span a, sync_span b) {
-  return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
-}
-
 static bool same_headers(const sync_options *a, const sync_options *b) {
   if (a->header_count != b->header_count) return false;
   for (size_t i = 0; i < a->header_count; i++)
-    if (!same_span(a->headers[i].name, b->headers[i].name) || !same_span(a->headers[i].value, b->headers[i].value))
+    if (!sync_span_same(a->headers[i].name, b->headers[i].name) ||
+        !sync_span_same(a->headers[i].value, b->headers[i].value))
       return false;
   return true;
 }
@@ -397,9 +391,9 @@ static bool same_list(const sync_options *a, const sync_options *b, size_t index
 
 bool sync_options_same_request(const sync_options *a, const sync_options *b) {
   for (size_t i = 0; i < TEXT_COUNT; i++)
-    if (texts[i].asked && !same_text(*text_at(a, texts[i].offset), *text_at(b, texts[i].offset))) return false;
+    if (texts[i].asked && !sync_text_same(*text_at(a, texts[i].offset), *text_at(b, texts[i].offset))) return false;
   for (size_t i = 0; i < LIST_COUNT; i++)
     if (!same_list(a, b, i)) return false;
-  return same_span(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
+  return sync_span_same(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
          a->ask_headers == b->ask_headers;
 }

@@ -7,22 +7,17 @@
 #include <string.h>
 
 #include "client.h"
+#include "due.h"
 #include "error.h"
 
 static const sync_span nothing = {"", 0};
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
-/* The earlier of two times, -1 being never. */
-static int64_t earlier(int64_t a, int64_t b) {
-  if (a < 0 || b < 0) return a < 0 ? b : a;
-  return a < b ? a : b;
-}
-
 static int64_t due_ms(const sync_loop *loop) {
   int64_t due = loop->alarm_at_ms;
   for (const struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
-    due = earlier(due, link->client->armed_ms);
+    due = sync_due_earlier_ms(due, link->client->armed_ms);
   return due;
 }
 

@@ -1,8 +1,7 @@
 /* polling.c - asking for snapshots. What they say is taken in by snapshots.c. */
-#include <string.h>
-
 #include "client.h"
 #include "error.h"
+#include "span.h"
 #include "url.h"
 #include "verdict.h"
 
@@ -21,9 +20,7 @@ static void ask_host(sync_client *client) {
     sync_client_mark_ready(client);
     return;
   }
-  sync_failure failure;
-  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for a snapshot");
-  sync_poll_fail(client, &failure, 0);
+  sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to ask for a snapshot");
 }
 
 static void send_request(sync_client *client) {
@@ -31,17 +28,12 @@ static void send_request(sync_client *client) {
   sync_buffer_clear(&poll->body);
   if (!poll->stream) poll->stream = sync_stream_new(client, &handlers);
   if (poll->stream && sync_stream_begin(poll->stream, SYNC_STREAM_POLL) == SYNC_OK) return;
-  sync_failure failure;
-  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to poll");
-  sync_poll_fail(client, &failure, 0);
+  sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to poll");
 }
 
 static void ask_for_headers(sync_client *client) {
-  sync_failure failure;
   client->poll.asks = sync_client_ask(client);
-  if (client->poll.asks) return;
-  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to ask for headers");
-  sync_poll_fail(client, &failure, 0);
+  if (!client->poll.asks) sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to ask for headers");
 }
 
 static void begin(sync_client *client) {
@@ -68,7 +60,7 @@ void sync_poll_answered(sync_client *client) {
 
 static void keep(sync_client *client, char **to, const char *text) {
   sync_alloc_free(client->alloc, *to);
-  *to = text ? sync_alloc_text(client->alloc, (sync_span){text, strlen(text)}) : NULL;
+  *to = text ? sync_alloc_text(client->alloc, sync_span_of(text)) : NULL;
 }
 
 /* A snapshot that has not been taken in to its end must not be the next one's base. */
@@ -100,6 +92,12 @@ void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t re
   sync_client_set_timer(client);
 }
 
+void sync_poll_fail_for(sync_client *client, sync_code code, const char *why) {
+  sync_failure failure;
+  sync_failure_set(&failure, code, "%s", why);
+  sync_poll_fail(client, &failure, 0);
+}
+
 static void time_out(sync_client *client) {
   sync_failure failure;
   if (client->poll.stream) sync_stream_abort(client->poll.stream);
@@ -124,11 +122,6 @@ int64_t sync_poll_deadline_ms(const sync_client *client) {
 
 /* ---- the response ------------------------------------------------------------------------------------------------ */
 
-static enum sync_body refuse(struct sync_stream *stream) {
-  stream->ending = true;
-  return SYNC_BODY_SHOW;
-}
-
 static enum sync_body on_response(void *arg, const struct sync_response *response) {
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
@@ -139,7 +132,7 @@ static enum sync_body on_response(void *arg, const struct sync_response *respons
   if (response->status != 200) {
     (void)sync_verdict(response->status, response->content_type, false, &stream->failure);
     sync_failure_append(&stream->failure, " to a poll");
-    return refuse(stream);
+    return sync_stream_refuse(stream);
   }
   keep(client, &client->poll.etag, response->etag);
   keep(client, &client->poll.last_modified, response->last_modified);
@@ -170,11 +163,7 @@ static bool has_room(void *arg) {
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
-  if (stream->moving) {
-    if (sync_stream_send(stream) == SYNC_OK) return;
-    stream->ending = true;
-    sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory to follow a redirect");
-  }
+  if (sync_stream_moves_on(stream)) return;
   if (stream->unchanged) {
     sync_snapshots_unchanged(client);
     return;
@@ -220,10 +209,6 @@ sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const
   return sync_failure_set(failure, code, "polling.url: '%s' cannot be used", options->poll_url);
 }
 
-static bool is_same_url(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* What is under way was asked of somebody else: it is dropped, and asked of the new one, if there is one. */
 static void begin_anew(sync_client *client) {
   struct sync_poll *poll = &client->poll;
@@ -238,7 +223,7 @@ static void begin_anew(sync_client *client) {
 
 void sync_poll_configure(sync_client *client, char *url) {
   struct sync_poll *poll = &client->poll;
-  bool same = is_same_url(url, poll->url);
+  bool same = sync_text_same(url, poll->url);
   sync_alloc_free(client->alloc, poll->url);
   poll->url = url;
   poll->with_client_headers = url && sync_url_same_origin(client->urls[0], url);
@@ -302,9 +287,7 @@ sync_code sync_client_snapshot(sync_client *client, sync_span json) {
   } else if (sync_buffer_append(&client->poll.body, json)) {
     sync_snapshots_begin(client);
   } else {
-    sync_failure failure;
-    sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory for a snapshot");
-    sync_poll_fail(client, &failure, 0);
+    sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory for a snapshot");
   }
   sync_loop_settle(client->loop);
   return SYNC_OK;
@@ -313,10 +296,7 @@ sync_code sync_client_snapshot(sync_client *client, sync_span json) {
 sync_code sync_client_snapshot_failed(sync_client *client, const char *why) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   if (!client->poll.at_host) return SYNC_OK;
-  sync_failure failure;
-  client->poll.at_host = false;
-  sync_failure_set(&failure, SYNC_POLL_FAILED, "%s", why);
-  sync_poll_fail(client, &failure, 0);
+  sync_poll_fail_for(client, SYNC_POLL_FAILED, why);
   sync_loop_settle(client->loop);
   return SYNC_OK;
 }

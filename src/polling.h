@@ -18,6 +18,9 @@ enum sync_poll_stage {
   SYNC_POLL_MISSING, /* the orders that it lacks */
 };
 
+/* When to poll at the interval: as the mode and the stream's state have it, or as the host has said. */
+enum sync_poll_wish { SYNC_POLL_BY_MODE, SYNC_POLL_ALWAYS, SYNC_POLL_NEVER };
+
 struct sync_poll {
   struct sync_poller poller;
   char *url;                  /* NULL: the host is asked, or nobody */

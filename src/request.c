@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "buffer.h"
+#include "span.h"
 #include "url.h"
 
 /* 64 KiB helps servers that send a chunk an event; 512 KiB was slower. Only what is used becomes resident. */
@@ -24,10 +25,6 @@ static bool add_line(struct curl_slist **list, const sync_allocator *alloc, cons
   sync_buffer_fini(&line);
   if (longer) *list = longer;
   return longer != NULL;
-}
-
-static sync_span span_of(const char *text) {
-  return (sync_span){text, strlen(text)};
 }
 
 void sync_request_lists_fini(struct sync_request_lists *lists) {
@@ -63,13 +60,13 @@ static bool has_header(const struct sync_request *request, const char *name) {
 
 /* libcurl reads "Name:" as "do not send it" and "Name;" as "send it empty". */
 static bool add_header(const struct header_writer *writer, sync_span name, sync_span value) {
-  const sync_span parts[] = {name, span_of(value.length ? ": " : ";"), value};
+  const sync_span parts[] = {name, sync_span_of(value.length ? ": " : ";"), value};
   return add_line(writer->list, writer->alloc, parts, 3);
 }
 
 /* One of our own headers, unless the user has one of that name. */
 static bool add_default(const struct header_writer *writer, const char *name, sync_span value) {
-  return has_header(writer->request, name) || add_header(writer, span_of(name), value);
+  return has_header(writer->request, name) || add_header(writer, sync_span_of(name), value);
 }
 
 static bool add_all(const struct header_writer *writer, const sync_header *headers, size_t count) {
@@ -93,16 +90,17 @@ static bool has_body(const struct sync_request *request) {
 
 static bool add_headers(const struct header_writer *writer) {
   const struct sync_request *request = writer->request;
-  bool made = add_default(writer, "Accept", span_of(request->poll ? "application/json" : "text/event-stream")) &&
-              add_default(writer, "Cache-Control", span_of("no-cache"));
-  if (made && request->etag) made = add_default(writer, "If-None-Match", span_of(request->etag));
-  if (made && request->last_modified) made = add_default(writer, "If-Modified-Since", span_of(request->last_modified));
+  bool made = add_default(writer, "Accept", sync_span_of(request->poll ? "application/json" : "text/event-stream")) &&
+              add_default(writer, "Cache-Control", sync_span_of("no-cache"));
+  if (made && request->etag) made = add_default(writer, "If-None-Match", sync_span_of(request->etag));
+  if (made && request->last_modified)
+    made = add_default(writer, "If-Modified-Since", sync_span_of(request->last_modified));
   if (made && !request->abroad)
     made = add_all(writer, request->headers, request->header_count) &&
            add_all(writer, request->answer, request->answer_count) &&
            add_all(writer, request->more, request->more_count);
   if (made && has_body(request)) /* and no "Expect: 100-continue": it would cost a round trip */
-    made = add_default(writer, "Content-Type", span_of("application/json")) &&
+    made = add_default(writer, "Content-Type", sync_span_of("application/json")) &&
            curl_slist_append(*writer->list, "Expect:") != NULL;
   if (made && can_be_sent(request->last_event_id)) made = add_default(writer, "Last-Event-ID", request->last_event_id);
   return made;
@@ -141,8 +139,8 @@ static bool add_resolve(struct curl_slist **list, const sync_allocator *alloc, c
   const char *address = equals + 1;
   bool bare_ipv6 = strchr(address, ':') && *address != '[';
   const sync_span parts[] = {
-      {entry, (size_t)(equals - entry)}, span_of("::"), span_of(bare_ipv6 ? "[" : ""), span_of(address),
-      span_of(bare_ipv6 ? "]" : ""),     span_of(":"),
+      {entry, (size_t)(equals - entry)},  sync_span_of("::"), sync_span_of(bare_ipv6 ? "[" : ""), sync_span_of(address),
+      sync_span_of(bare_ipv6 ? "]" : ""), sync_span_of(":"),
   };
   return add_line(list, alloc, parts, sizeof parts / sizeof *parts);
 }

@@ -5,16 +5,11 @@
  * Bit by bit, as long as the queue has room and the step has budget; sync_snapshots_go_on() is called again then. The
  * first snapshot fills the book and is no news.
  */
-#include <string.h>
-
 #include "client.h"
 #include "error.h"
+#include "span.h"
 #include "utf8.h"
 #include "wire.h"
-
-static sync_span span_of(const char *text) {
-  return (sync_span){text, strlen(text)};
-}
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
@@ -35,18 +30,18 @@ static const struct part parts[] = {
 static bool bring(sync_client *client, const char *type, sync_span order_id, sync_span data) {
   struct sync_poll *poll = &client->poll;
   sync_buffer_clear(&poll->raw);
-  if (!sync_wire_event(&poll->raw, &client->names, span_of(type), order_id, sync_loop_wall_ms(client->loop), data))
+  if (!sync_wire_event(&poll->raw, &client->names, sync_span_of(type), order_id, sync_loop_wall_ms(client->loop), data))
     return false;
   return sync_client_bring(client, poll->source, sync_buffer_span(&poll->raw));
 }
 
 static bool put(struct sync_buffer *out, const char *text) {
-  return sync_buffer_append(out, span_of(text));
+  return sync_buffer_append(out, sync_span_of(text));
 }
 
 static bool put_text_member(struct sync_buffer *out, const char *name, sync_span value) {
   return value.length == 0 ||
-         (sync_wire_string(out, span_of(name)) && put(out, ":") && sync_wire_string(out, value) && put(out, ","));
+         (sync_wire_string(out, sync_span_of(name)) && put(out, ":") && sync_wire_string(out, value) && put(out, ","));
 }
 
 /* {"previousStage":..,"newStage":..,"order":{..}} */
@@ -81,7 +76,7 @@ static bool bring_news(sync_client *client, enum sync_book_outcome outcome, cons
                        sync_span order_id) {
   const sync_span none = {"", 0};
   sync_order order;
-  if (outcome == SYNC_BOOK_DELETED) return bring(client, "order_deleted", order_id, span_of("{}"));
+  if (outcome == SYNC_BOOK_DELETED) return bring(client, "order_deleted", order_id, sync_span_of("{}"));
   if (!sync_book_get(&client->book, order_id, &order)) return true;
   if (outcome == SYNC_BOOK_NEW) return bring_order(client, "order_created", NULL, none, none, &order);
   return bring_parts(client, effect, &order);
@@ -117,10 +112,8 @@ static void finish(sync_client *client);
 
 /* What it would have said further on is not known, so nothing counts as missing. */
 static void give_up(sync_client *client) {
-  sync_failure failure;
-  sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory to read a snapshot to its end");
   sync_snapshots_stop(client);
-  sync_poll_fail(client, &failure, 0);
+  sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to read a snapshot to its end");
 }
 
 /* One order, if there is one more. */
@@ -221,12 +214,6 @@ void sync_snapshots_unchanged(sync_client *client) {
   tell_end(client, true);
 }
 
-static void fail_snapshot(sync_client *client, sync_code code, const char *why) {
-  sync_failure failure;
-  sync_failure_set(&failure, code, "%s", why);
-  sync_poll_fail(client, &failure, 0);
-}
-
 /* The readers of JSON rely on valid UTF-8, as the stream's parser sees to it. false: no memory. */
 static bool repair(struct sync_poll *poll) {
   struct sync_buffer repaired;
@@ -246,7 +233,7 @@ void sync_snapshots_begin(sync_client *client) {
     return;
   }
   if (!repair(poll)) {
-    fail_snapshot(client, SYNC_NO_MEMORY, "no memory for a snapshot");
+    sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory for a snapshot");
     return;
   }
   const sync_span text = sync_buffer_span(&poll->body);

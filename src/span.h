@@ -1,5 +1,5 @@
 /*
- * span.h - texts compared: bytes that are not NUL-terminated, with each other and with C's own strings.
+ * span.h - texts compared: bytes that are not NUL-terminated, and C's own strings.
  */
 #ifndef SYNC_SPAN_H
 #define SYNC_SPAN_H
@@ -21,6 +21,11 @@ static inline sync_span sync_span_of(const char *text) {
 /* Whether the span has just the bytes of `text`. */
 static inline bool sync_span_is(sync_span span, const char *text) {
   return sync_span_same(span, sync_span_of(text));
+}
+
+/* Whether both C texts are the same, or both NULL. */
+static inline bool sync_text_same(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 #endif

@@ -52,6 +52,19 @@ enum sync_body sync_stream_follow(struct sync_stream *stream, const struct sync_
   return stream->moving ? SYNC_BODY_DROP : SYNC_BODY_SHOW;
 }
 
+enum sync_body sync_stream_refuse(struct sync_stream *stream) {
+  stream->ending = true;
+  return SYNC_BODY_SHOW;
+}
+
+bool sync_stream_moves_on(struct sync_stream *stream) {
+  if (!stream->moving) return false;
+  if (sync_stream_send(stream) == SYNC_OK) return true;
+  stream->ending = true;
+  sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory to follow a redirect");
+  return false;
+}
+
 static struct sync_request stream_request(const struct sync_stream *stream) {
   const sync_client *client = stream->client;
   return (struct sync_request){

@@ -2,11 +2,12 @@
 #include "wire.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
+#include "span.h"
+
 static bool put(struct sync_buffer *out, const char *text) {
-  return sync_buffer_append(out, (sync_span){text, strlen(text)});
+  return sync_buffer_append(out, sync_span_of(text));
 }
 
 /* What cannot stand in a JSON string as it is (RFC 8259, 7). */
