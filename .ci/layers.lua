@@ -6,17 +6,22 @@ local FLOORS = {
   { name = "base", files = { "sync", "alloc", "buffer", "error", "segment", "map", "due", "span" } },
   { name = "protocol", files = {
     "utf8", "sse", "json", "event", "backoff", "timestamp", "fingerprint", "object", "merge", "order",
-    "wire",
+    "wire", "redact",
   } },
   { name = "state", files = {
-    "queue", "history", "interest", "metrics", "recent", "stamp", "change", "snapshot", "record", "book",
+    "queue", "history", "interest", "metrics", "recent", "stamp", "change", "snapshot", "record", "book", "copy",
+    "gap_list", "gaps", "held",
   } },
+  { name = "journal", files = { "database", "ownership", "journal", "store", "schema", "archive", "ledger", "notes" } },
   { name = "connection", files = { "connection", "renewal", "verdict", "poller" } },
   { name = "engine", files = {
     "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
-    "polling", "snapshots", "bookkeeping", "comparison", "played", "delivery",
+    "polling", "snapshots", "bookkeeping", "comparison", "cures", "keeper", "recovery",
+    "totals", "undertakings", "letters", "played", "delivery",
   } },
-  { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_played", "lua_client", "lua_sync" } },
+  { name = "binding", files = { "lua_compat", "lua_table", "lua_json", "lua_event", "lua_options", "lua_played",
+    "lua_orders", "lua_gaps", "lua_journal", "lua_letters", "lua_client", "lua_sync",
+  } },
 }
 
 -- Programs stand beside the house.
@@ -29,7 +34,7 @@ local FOREIGN = {
   ["^lua%.h$"] = { lua_compat = true },
   ["^lauxlib%.h$"] = { lua_compat = true },
   ["^cjson/"] = {},
-  ["^sqlite3%.h$"] = {},
+  ["^sqlite3%.h$"] = { database = true },
 }
 
 -- The binding sees the engine as any host does.

@@ -25,9 +25,6 @@ struct attempt {
   struct sync_merge merge;
 };
 
-static const enum sync_order_role text_roles[SYNC_RECORD_TEXTS] = {SYNC_ORDER_STAGE, SYNC_ORDER_PAYMENT,
-                                                                   SYNC_ORDER_STATUS};
-
 /* ---- how much counts --------------------------------------------------------------------------------------------- */
 
 /* A snapshot that tells no age, or the same age, shows the order as it was when the snapshot was asked for, or later:
@@ -46,9 +43,11 @@ static enum standing stand(const struct attempt *attempt) {
   return sync_stamp_age(&attempt->stamp, whole, &record->whole) == SYNC_AGE_OLDER ? BELOW : BESIDE;
 }
 
-/* What the book knows from now on. */
+/* What the book knows from now on. A copy that missed it would take older news for newer, one day. */
 static void settle(const struct attempt *attempt, struct sync_record *record) {
   const struct sync_change *change = attempt->change;
+  const struct sync_stamp whole = record->whole, last = record->last;
+  uint64_t later = record->later;
   bool above = attempt->standing == ABOVE;
   if (above || change->whole) sync_stamp_raise(&record->last, &attempt->stamp);
   if (!change->whole) {
@@ -61,6 +60,8 @@ static void settle(const struct attempt *attempt, struct sync_record *record) {
     sync_stamp_raise(&record->whole, &attempt->stamp);
   }
   record->mentioned = attempt->book->clock;
+  if (later != record->later || !sync_stamp_same(&whole, &record->whole) || !sync_stamp_same(&last, &record->last))
+    sync_record_note(attempt->book, record);
 }
 
 /* The order is so as of now. */
@@ -169,34 +170,12 @@ static bool tell_before(const struct attempt *attempt) {
   const struct sync_record *record = attempt->record;
   struct sync_book_effect *effect = attempt->effect;
   size_t most = 0;
-  for (int i = 0; i < SYNC_RECORD_TEXTS; i++) most += record->texts[i].length;
+  for (int i = 0; i < SYNC_RECORD_TEXTS; i++) most += record->text_length[i];
   sync_buffer_clear(out);
   if (!sync_buffer_reserve(out, most + 1)) return false; /* never NULL, that spans can be made from it */
-  if (record->texts[SYNC_RECORD_STAGE].length > 0) effect->previous_stage = keep_text(out, record, SYNC_RECORD_STAGE);
+  if (record->text_length[SYNC_RECORD_STAGE] > 0) effect->previous_stage = keep_text(out, record, SYNC_RECORD_STAGE);
   effect->previous_payment = keep_text(out, record, SYNC_RECORD_PAYMENT);
   effect->previous_status = keep_text(out, record, SYNC_RECORD_STATUS);
-  return true;
-}
-
-/* The member of the merged order that has `role`, or NULL. */
-static const struct sync_member *merged_member(const struct sync_book *book, enum sync_order_role role) {
-  const struct sync_member *member = sync_order_find(book->names, &book->patch, role);
-  if (!member || member->at == SYNC_MEMBER_NOWHERE) member = sync_order_find(book->names, &book->known, role);
-  return member && member->at != SYNC_MEMBER_NOWHERE ? member : NULL;
-}
-
-/* Finds the plain texts in the merged order; those with escapes are put behind it. false: no memory. */
-static bool find_texts(struct sync_book *book, struct sync_record_content *content) {
-  for (int i = 0; i < SYNC_RECORD_TEXTS; i++) {
-    const struct sync_member *member = merged_member(book, text_roles[i]);
-    size_t end = book->text.length;
-    sync_span plain;
-    content->texts[i] = (struct sync_record_span){0, 0};
-    if (!member) continue;
-    if (!sync_json_plain(member->text, &book->text, &plain)) return false;
-    size_t at = book->text.length > end ? end : member->at + (size_t)(plain.bytes - member->text.bytes);
-    if (plain.length > 0) content->texts[i] = (struct sync_record_span){(uint32_t)at, (uint32_t)plain.length};
-  }
   return true;
 }
 
@@ -209,8 +188,7 @@ static enum sync_book_outcome note_older(const struct attempt *attempt) {
 }
 
 static sync_span text_in(const struct sync_record_content *content, enum sync_record_text which) {
-  struct sync_record_span text = content->texts[which];
-  return (sync_span){content->text.bytes + text.at, text.length};
+  return (sync_span){content->text.bytes + content->text_at[which], content->text_length[which]};
 }
 
 /* Whether a snapshot's order finds no place, because only such would have to go for it that matter as much, and that
@@ -230,7 +208,7 @@ static enum sync_book_outcome replace(struct attempt *attempt) {
   struct sync_book *book = attempt->book;
   struct sync_record_content content = {.json_length = (uint32_t)book->text.length};
   if (book->text.length + attempt->change->order_id.length > SYNC_BOOK_ORDER_BYTES_MAX) return SYNC_BOOK_REFUSED;
-  if (!find_texts(book, &content)) return SYNC_BOOK_NO_MEMORY;
+  if (!sync_record_find_texts(book, &content)) return SYNC_BOOK_NO_MEMORY;
   content.text = sync_buffer_span(&book->text);
   if (finds_no_place(attempt, &content)) return SYNC_BOOK_FULL;
   if (attempt->listed && !tell_before(attempt)) return SYNC_BOOK_NO_MEMORY;
@@ -239,11 +217,26 @@ static enum sync_book_outcome replace(struct attempt *attempt) {
   if (!record) return SYNC_BOOK_NO_MEMORY;
   settle(attempt, record);
   confirm(attempt, record);
-  record->source = (uint8_t)attempt->change->source;
+  record->source = attempt->change->source;
   record->silent = attempt->change->silent;
   sync_record_file(book, record);
   sync_record_evict(book, record);
   return attempt->listed ? SYNC_BOOK_CHANGED : SYNC_BOOK_NEW;
+}
+
+/* What was redacted on disk is known again. Nothing else is new, so the order keeps its place, and what is left of it
+ * on disk is right. false: no memory. */
+static bool reveal(struct attempt *attempt) {
+  struct sync_book *book = attempt->book;
+  struct sync_record_content content = {.json_length = (uint32_t)book->text.length};
+  if (book->text.length + attempt->change->order_id.length > SYNC_BOOK_ORDER_BYTES_MAX) return true;
+  if (!sync_record_find_texts(book, &content)) return false;
+  content.text = sync_buffer_span(&book->text);
+  struct sync_record *record = sync_record_fill(book, attempt->record, attempt->change->order_id, &content);
+  if (!record) return false;
+  attempt->record = record;
+  sync_record_evict(book, record);
+  return true;
 }
 
 static enum sync_book_outcome take(struct attempt *attempt) {
@@ -257,6 +250,7 @@ static enum sync_book_outcome take(struct attempt *attempt) {
   if (attempt->standing == BELOW || (buried && attempt->standing != ABOVE)) return note_older(attempt);
   if (!merge(attempt)) return SYNC_BOOK_NO_MEMORY;
   if (!attempt->listed || attempt->merge.differs) return replace(attempt);
+  if (attempt->merge.revealed && !reveal(attempt)) return SYNC_BOOK_NO_MEMORY;
   settle(attempt, attempt->record);
   if (attempt->merge.disputed) return note_older(attempt);
   confirm(attempt, attempt->record);
@@ -321,7 +315,7 @@ static void describe(const struct sync_record *record, sync_order *order) {
       .status = sync_record_text(record, SYNC_RECORD_STATUS),
       .updated_ms = sync_stamp_latest_ms(&record->last),
       .as_of_ms = record->as_of_ms,
-      .source = (sync_source)record->source,
+      .source = record->source,
       .silent = record->silent,
   };
 }
@@ -375,6 +369,7 @@ void sync_book_init(struct sync_book *book, const sync_allocator *alloc, const s
   *book = (struct sync_book){.alloc = alloc, .names = names, .limit = limit, .limit_bytes = limit_bytes};
   for (int class = 0; class < SYNC_BOOK_CLASSES; class ++)
     book->lists[class] = (struct sync_book_link){&book->lists[class], &book->lists[class]};
+  book->noted = (struct sync_book_link){&book->noted, &book->noted};
   sync_map_init(&book->by_id, alloc);
   sync_object_init(&book->known, alloc);
   sync_object_init(&book->patch, alloc);

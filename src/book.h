@@ -16,6 +16,7 @@
 #include "change.h"
 #include "map.h"
 #include "merge.h"
+#include "stamp.h"
 
 /* Defaults of the bound. A hundred thousand orders of 300 bytes of JSON take less than 64 MB in all. */
 #define SYNC_BOOK_ORDERS UINT32_C(100000)
@@ -34,11 +35,17 @@ struct sync_book_link {
 /* In the order in which they go when there are too many. */
 enum sync_book_class { SYNC_BOOK_TOMBSTONES, SYNC_BOOK_FINAL, SYNC_BOOK_OPEN, SYNC_BOOK_CLASSES };
 
+/* Told the id of an order or tombstone that was thrown out because there were too many. It must not use the book. */
+typedef void sync_book_watcher(void *arg, sync_span id);
+
 struct sync_book {
   const sync_allocator *alloc;
   const struct sync_order_names *names;
   struct sync_map by_id;                          /* values: struct sync_record */
   struct sync_book_link lists[SYNC_BOOK_CLASSES]; /* rings, each headed by its link here */
+  struct sync_book_link noted;                    /* a ring of all records, in the order of what is to be noted */
+  sync_book_watcher *watcher;                     /* NULL: nobody */
+  void *watcher_arg;
   size_t tombstones;
   size_t bytes; /* of records and their ids; the table of ids comes on top */
   size_t limit;
@@ -98,6 +105,35 @@ struct sync_book_effect {
  * lose the same orders at every poll. */
 enum sync_book_outcome sync_book_apply(struct sync_book *book, const struct sync_change *change,
                                        struct sync_book_effect *effect);
+
+/* All that the book knows of an order, for a copy of the book that is kept elsewhere. */
+struct sync_book_entry {
+  sync_span id;
+  sync_span json;          /* empty: a tombstone */
+  uint64_t changed;        /* when it was changed last, as sync_book_mark() tells time */
+  struct sync_stamp whole; /* how new the order is as a whole */
+  struct sync_stamp last;  /* and the newest of what is known of it */
+  uint64_t later;          /* bits of members (merge.h) that are newer than the whole */
+  int64_t as_of_ms;
+  sync_source source;
+  bool silent;
+};
+
+/* The next order or tombstone of which the copy made at `since` (0: none was) does not know all that counts, in no
+ * particular order; false: that was all. A confirmation counts if from then on the book judges news otherwise; when an
+ * order was confirmed last does not. The cost is that of those alone. `place` is {0} at first; any change of the book
+ * ends the walk. */
+bool sync_book_each_changed(const struct sync_book *book, uint64_t since, sync_order_place *place,
+                            struct sync_book_entry *entry);
+
+/* Who is told what is thrown out, which a copy is to throw out as well; NULL: nobody. */
+void sync_book_watch(struct sync_book *book, sync_book_watcher *watcher, void *arg);
+
+/* Takes an entry back, into a book that does not have the order, those that changed first before the others. The book
+ * goes on as the one that the copy was made of; where the copy has SYNC_REDACTED (redact.h), news may put the value
+ * back, which changes nothing that anybody is told of. An entry that cannot be read is refused, and counted as such.
+ * false: no memory, and the book is as it was. */
+bool sync_book_restore(struct sync_book *book, const struct sync_book_entry *entry);
 
 /* How many orders are listed. */
 size_t sync_book_count(const struct sync_book *book);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "redact.h"
 #include "span.h"
 
 /* Where each kind of value starts from: "1" is not 1, and [] is not {}. */
@@ -141,7 +142,34 @@ static uint64_t close_level(struct levels *levels) {
   return mix(levels->list[levels->depth--].hash);
 }
 
-uint64_t sync_json_fingerprint(sync_span text) {
+/* Names whose values do not count, by their hashes. */
+struct ignored {
+  size_t count;
+  uint64_t list[SYNC_REDACTED_NAMES_MAX];
+};
+
+static bool is_ignored(const struct ignored *ignored, uint64_t key) {
+  for (size_t i = 0; i < ignored->count; i++)
+    if (ignored->list[i] == key) return true;
+  return false;
+}
+
+/* Steps over the value that comes next. */
+static void skip_value(sync_json *json) {
+  sync_json_token token;
+  sync_json_kind kind = sync_json_next(json, &token);
+  if (kind == SYNC_JSON_OBJECT || kind == SYNC_JSON_ARRAY) (void)sync_json_skip(json); /* the next token shows it */
+}
+
+static void read_key(struct levels *levels, sync_span name, const struct ignored *ignored, sync_json *json) {
+  uint64_t key = hash_string(name);
+  levels->list[levels->depth].key = key;
+  if (!is_ignored(ignored, key)) return;
+  skip_value(json);
+  add_value(levels, SEED_WORD);
+}
+
+static uint64_t fingerprint(sync_span text, const struct ignored *ignored) {
   struct levels levels;
   sync_json json;
   sync_json_token token;
@@ -156,15 +184,57 @@ uint64_t sync_json_fingerprint(sync_span text) {
     case SYNC_JSON_ARRAY: open_level(&levels, token.kind == SYNC_JSON_OBJECT); break;
     case SYNC_JSON_OBJECT_END:
     case SYNC_JSON_ARRAY_END: add_value(&levels, close_level(&levels)); break;
-    case SYNC_JSON_KEY: levels.list[levels.depth].key = hash_string(token.text); break;
+    case SYNC_JSON_KEY: read_key(&levels, token.text, ignored, &json); break;
     default: add_value(&levels, hash_scalar(&token));
     }
   }
   return levels.list[0].hash ? levels.list[0].hash : 1;
 }
 
+static const struct ignored nothing_ignored = {.count = 0};
+
+uint64_t sync_json_fingerprint(sync_span text) {
+  return fingerprint(text, &nothing_ignored);
+}
+
 bool sync_json_same(sync_span a, sync_span b) {
   if (sync_span_same(a, b)) return true;
-  uint64_t fingerprint = sync_json_fingerprint(a);
-  return fingerprint != 0 && fingerprint == sync_json_fingerprint(b);
+  uint64_t fingerprint_a = sync_json_fingerprint(a);
+  return fingerprint_a != 0 && fingerprint_a == sync_json_fingerprint(b);
+}
+
+/* ---- what was redacted ------------------------------------------------------------------------------------------- */
+
+/* A string's text, between its quotes. */
+static bool is_redacted(const sync_json_token *token) {
+  static const char quoted[] = SYNC_REDACTED;
+  return token->kind == SYNC_JSON_STRING && sync_span_same(token->text, (sync_span){quoted + 1, sizeof quoted - 3});
+}
+
+/* The names of the members that are redacted, wherever they stand. */
+static void find_redacted(sync_span text, struct ignored *found) {
+  sync_json json;
+  sync_json_token token;
+  sync_span name = {NULL, 0};
+  found->count = 0;
+  sync_json_init(&json, text);
+  while (sync_json_next(&json, &token) != SYNC_JSON_END && token.kind != SYNC_JSON_INVALID) {
+    if (token.kind == SYNC_JSON_KEY) {
+      name = token.text;
+    } else if (name.bytes && is_redacted(&token) && found->count < SYNC_REDACTED_NAMES_MAX) {
+      uint64_t key = hash_string(name);
+      if (!is_ignored(found, key)) found->list[found->count++] = key;
+    }
+    if (token.kind != SYNC_JSON_KEY) name.bytes = NULL;
+  }
+}
+
+bool sync_json_same_redacted(sync_span redacted, sync_span whole) {
+  static const char quoted[] = SYNC_REDACTED;
+  struct ignored names;
+  if (!memmem(redacted.bytes, redacted.length, quoted, sizeof quoted - 1)) return sync_json_same(redacted, whole);
+  if (redacted.length == sizeof quoted - 1) return true;
+  find_redacted(redacted, &names);
+  uint64_t own = fingerprint(redacted, &names);
+  return own != 0 && own == fingerprint(whole, &names);
 }

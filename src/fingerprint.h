@@ -19,4 +19,10 @@ uint64_t sync_json_fingerprint(sync_span text);
 /* Whether both are the same JSON value. What is not JSON is the same as its own bytes only. */
 bool sync_json_same(sync_span a, sync_span b);
 
+/* Whether `whole` is the value that `redacted` was made of, as far as that can be told: where this has SYNC_REDACTED
+ * (redact.h) for a member, members of that name may have any value. Of more than SYNC_REDACTED_NAMES_MAX such names the
+ * others count. */
+#define SYNC_REDACTED_NAMES_MAX 32
+bool sync_json_same_redacted(sync_span redacted, sync_span whole);
+
 #endif

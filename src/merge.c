@@ -37,8 +37,11 @@ static void forget_outcome(struct sync_object *object) {
 /* Writes patch's member where base had its own, which may be none. */
 static void take(struct sync_merge *merge, struct writer *writer, const struct sync_member *own,
                  struct sync_member *other) {
-  other->differs = !own || !sync_json_same(own->text, other->text);
+  bool same = own && sync_json_same(own->text, other->text);
+  bool revealed = own && !same && sync_json_same_redacted(own->text, other->text);
+  other->differs = !same && !revealed;
   merge->differs |= other->differs;
+  merge->revealed |= revealed;
   merge->taken |= sync_member_bit(writer->count);
   write_member(writer, other);
 }
@@ -48,7 +51,7 @@ static void merge_member(struct sync_merge *merge, struct writer *writer, struct
                          struct sync_member *other) {
   if (keep) {
     merge->kept |= sync_member_bit(writer->count);
-    merge->disputed |= other && !sync_json_same(own->text, other->text);
+    merge->disputed |= other && !sync_json_same_redacted(own->text, other->text);
     write_member(writer, own);
   } else if (other) {
     take(merge, writer, own, other);
@@ -65,7 +68,7 @@ bool sync_merge_objects(struct sync_buffer *out, struct sync_object *base, struc
   char *start = out->bytes + out->length;
   struct writer writer = {start, start, 0};
   merge->kept = merge->taken = 0;
-  merge->differs = merge->disputed = false;
+  merge->differs = merge->disputed = merge->revealed = false;
   forget_outcome(base);
   forget_outcome(patch);
   *writer.next++ = '{';

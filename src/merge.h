@@ -21,9 +21,13 @@ struct sync_merge {
   uint64_t taken; /* out: members of the result that are patch's */
   bool differs;   /* out: the result is another value than base */
   bool disputed;  /* out: patch has another value for a member that was kept */
+  bool revealed;  /* out: values that base had as SYNC_REDACTED are known now */
 };
 
-/* Appends to `out` the object `base` with the members of `patch` in place of its own, and behind them; null is a value
+/* What base has as SYNC_REDACTED (redact.h), deep inside a member too, was something else before it was on disk, and
+ * nobody knows what: patch's value is not another one.
+ *
+ * Appends to `out` the object `base` with the members of `patch` in place of its own, and behind them; null is a value
  * like any other, unlike in RFC 7396. Says of each member of both where its value stands in what was appended (`at`,
  * counted from there), and of those that make the result differ from base that they do. false: no memory, and `out` is
  * as it was. */

@@ -6,8 +6,10 @@
 
 #include "span.h"
 
-/* Blocks are multiples of this, so that most changes of a word stay in place. */
-#define RECORD_STEP 16u
+/* Blocks grow by steps, so that most changes of a word stay in place. C libraries hand out multiples of 16 bytes, and
+ * keep a word of each to themselves. */
+#define RECORD_STEP    16u
+#define LIBRARYS_BYTES 8u
 
 static sync_span span_in(const struct sync_record *record, size_t at, size_t length) {
   return (sync_span){record->bytes + at, length};
@@ -22,7 +24,7 @@ sync_span sync_record_json(const struct sync_record *record) {
 }
 
 sync_span sync_record_text(const struct sync_record *record, enum sync_record_text which) {
-  return span_in(record, record->texts[which].at, record->texts[which].length);
+  return span_in(record, record->text_at[which], record->text_length[which]);
 }
 
 bool sync_record_listed(const struct sync_record *record) {
@@ -34,6 +36,34 @@ struct sync_record *sync_record_find(const struct sync_book *book, sync_span id)
   return value ? value->pointer : NULL;
 }
 
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
+
+static const enum sync_order_role text_roles[SYNC_RECORD_TEXTS] = {SYNC_ORDER_STAGE, SYNC_ORDER_PAYMENT,
+                                                                   SYNC_ORDER_STATUS};
+
+/* The member of the merged order that has `role`, or NULL. */
+static const struct sync_member *merged_member(const struct sync_book *book, enum sync_order_role role) {
+  const struct sync_member *member = sync_order_find(book->names, &book->patch, role);
+  if (!member || member->at == SYNC_MEMBER_NOWHERE) member = sync_order_find(book->names, &book->known, role);
+  return member && member->at != SYNC_MEMBER_NOWHERE ? member : NULL;
+}
+
+bool sync_record_find_texts(struct sync_book *book, struct sync_record_content *content) {
+  for (int i = 0; i < SYNC_RECORD_TEXTS; i++) {
+    const struct sync_member *member = merged_member(book, text_roles[i]);
+    size_t end = book->text.length;
+    sync_span plain;
+    content->text_at[i] = content->text_length[i] = 0;
+    if (!member) continue;
+    if (!sync_json_plain(member->text, &book->text, &plain)) return false;
+    size_t at = book->text.length > end ? end : member->at + (size_t)(plain.bytes - member->text.bytes);
+    if (plain.length == 0 || plain.length > UINT16_MAX) continue;
+    content->text_at[i] = (uint32_t)at;
+    content->text_length[i] = (uint16_t)plain.length;
+  }
+  return true;
+}
+
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
 /* What a record takes, its id in the table included. */
@@ -42,8 +72,8 @@ static size_t cost_of(const struct sync_record *record) {
 }
 
 static size_t room_for(size_t id_length, size_t text_length) {
-  size_t bytes = sizeof(struct sync_record) + id_length + text_length;
-  return (bytes + RECORD_STEP - 1) / RECORD_STEP * RECORD_STEP;
+  size_t bytes = LIBRARYS_BYTES + sizeof(struct sync_record) + id_length + text_length;
+  return (bytes + RECORD_STEP - 1) / RECORD_STEP * RECORD_STEP - LIBRARYS_BYTES;
 }
 
 static struct sync_record *record_new(struct sync_book *book, sync_span id, size_t room) {
@@ -56,6 +86,7 @@ static struct sync_record *record_new(struct sync_book *book, sync_span id, size
   }
   value->pointer = record;
   record->link = (struct sync_book_link){&record->link, &record->link};
+  record->note = (struct sync_book_link){&record->note, &record->note};
   record->whole = record->last = sync_stamp_none;
   record->room = (uint32_t)room;
   record->id_length = (uint32_t)id.length;
@@ -71,6 +102,7 @@ static struct sync_record *record_resize(struct sync_book *book, struct sync_rec
   book->bytes += room - moved->room;
   moved->room = (uint32_t)room;
   moved->link.previous->next = moved->link.next->previous = &moved->link;
+  moved->note.previous->next = moved->note.next->previous = &moved->note;
   sync_map_find(&book->by_id, sync_record_id(moved))->pointer = moved;
   return moved;
 }
@@ -90,8 +122,10 @@ struct sync_record *sync_record_fill(struct sync_book *book, struct sync_record 
   if (!record) return NULL;
   if (content->text.length) memcpy(record->bytes + record->id_length, content->text.bytes, content->text.length);
   record->json_length = content->json_length;
-  for (int i = 0; i < SYNC_RECORD_TEXTS; i++)
-    record->texts[i] = (struct sync_record_span){record->id_length + content->texts[i].at, content->texts[i].length};
+  for (int i = 0; i < SYNC_RECORD_TEXTS; i++) {
+    record->text_at[i] = record->id_length + content->text_at[i];
+    record->text_length[i] = content->text_length[i];
+  }
   return record;
 }
 
@@ -103,32 +137,47 @@ enum sync_book_class sync_record_class(sync_span stage, sync_span status) {
 }
 
 /* Where it was, there is a gap no more; it is alone. */
-static void unlink_record(struct sync_record *record) {
-  record->link.previous->next = record->link.next;
-  record->link.next->previous = record->link.previous;
-  record->link = (struct sync_book_link){&record->link, &record->link};
+static void leave_ring(struct sync_book_link *link) {
+  link->previous->next = link->next;
+  link->next->previous = link->previous;
+  *link = (struct sync_book_link){link, link};
+}
+
+/* Out of the ring it is in, and first in the one with this head. */
+static void move_to(struct sync_book_link *head, struct sync_book_link *link) {
+  leave_ring(link);
+  *link = (struct sync_book_link){head, head->next};
+  head->next = head->next->previous = link;
+}
+
+void sync_record_note(struct sync_book *book, struct sync_record *record) {
+  move_to(&book->noted, &record->note);
+  record->noted = book->clock;
+}
+
+const struct sync_record *sync_record_of_note(const struct sync_book_link *note) {
+  return (const struct sync_record *)(const void *)((const char *)note - offsetof(struct sync_record, note));
 }
 
 void sync_record_file(struct sync_book *book, struct sync_record *record) {
   bool alone = record->link.next == &record->link;
   if (!alone) book->tombstones -= record->class == SYNC_BOOK_TOMBSTONES;
-  unlink_record(record);
   enum sync_book_class class = SYNC_BOOK_TOMBSTONES;
   if (sync_record_listed(record))
     class =
         sync_record_class(sync_record_text(record, SYNC_RECORD_STAGE), sync_record_text(record, SYNC_RECORD_STATUS));
-  struct sync_book_link *head = &book->lists[class];
-  record->class = (uint8_t) class;
+  record->class = class;
   record->changed = book->clock;
-  record->link = (struct sync_book_link){head, head->next};
-  head->next = head->next->previous = &record->link;
+  move_to(&book->lists[class], &record->link);
+  sync_record_note(book, record);
   book->tombstones += class == SYNC_BOOK_TOMBSTONES;
 }
 
 void sync_record_drop(struct sync_book *book, struct sync_record *record) {
   book->tombstones -= record->class == SYNC_BOOK_TOMBSTONES;
   book->bytes -= cost_of(record);
-  unlink_record(record);
+  leave_ring(&record->link);
+  leave_ring(&record->note);
   sync_map_remove(&book->by_id, sync_record_id(record));
   sync_alloc_free(book->alloc, record);
 }
@@ -153,6 +202,7 @@ void sync_record_evict(struct sync_book *book, const struct sync_record *spared)
   struct sync_record *victim;
   while (sync_record_too_many(book, 0, 0) && (victim = sync_record_first_to_go(book, spared))) {
     book->evicted += sync_record_listed(victim);
+    if (book->watcher) book->watcher(book->watcher_arg, sync_record_id(victim));
     sync_record_drop(book, victim);
   }
 }

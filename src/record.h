@@ -12,15 +12,12 @@
 /* The texts of an order that are known in plain. */
 enum sync_record_text { SYNC_RECORD_STAGE, SYNC_RECORD_PAYMENT, SYNC_RECORD_STATUS, SYNC_RECORD_TEXTS };
 
-/* Where a text is in `bytes` of the record. */
-struct sync_record_span {
-  uint32_t at;
-  uint32_t length;
-};
-
+/* A record is as small as it can be: there may be a hundred thousand. */
 struct sync_record {
   struct sync_book_link link; /* in the ring of its class */
+  struct sync_book_link note; /* in the ring of what is to be noted */
   uint64_t changed;           /* book->clock at that time; a ring is in this order */
+  uint64_t noted;             /* likewise, when what a copy of the book must know of it changed */
   uint64_t mentioned;
   struct sync_stamp whole; /* the order is known in whole as of this */
   struct sync_stamp last;  /* the newest of what is known of it */
@@ -28,20 +25,26 @@ struct sync_record {
   int64_t as_of_ms;
   uint32_t room; /* bytes of the block */
   uint32_t id_length;
-  uint32_t json_length; /* 0: a tombstone */
-  struct sync_record_span texts[SYNC_RECORD_TEXTS];
-  uint8_t class;  /* enum sync_book_class */
-  uint8_t source; /* sync_source */
-  bool silent;    /* no event has told of the last change */
-  char bytes[];   /* the id; the JSON; those texts that have escapes in it, without */
+  uint32_t json_length;                /* 0: a tombstone */
+  uint32_t text_at[SYNC_RECORD_TEXTS]; /* in `bytes` */
+  uint16_t text_length[SYNC_RECORD_TEXTS];
+  enum sync_book_class class : 4;
+  sync_source source : 4;
+  bool silent;  /* no event has told of the last change */
+  char bytes[]; /* the id; the JSON; those texts that have escapes in it, without */
 };
 
 /* What a record will be filled with. */
 struct sync_record_content {
   sync_span text; /* the JSON and what is behind it */
   uint32_t json_length;
-  struct sync_record_span texts[SYNC_RECORD_TEXTS]; /* counted from the beginning of `text` */
+  uint32_t text_at[SYNC_RECORD_TEXTS]; /* counted from the beginning of `text` */
+  uint16_t text_length[SYNC_RECORD_TEXTS];
 };
+
+/* Finds the plain texts of the order in book->text, made of book->known and book->patch, whose members say where they
+ * are; those with escapes are put behind it. One of more than 65535 bytes is none. false: no memory. */
+bool sync_record_find_texts(struct sync_book *book, struct sync_record_content *content);
 
 sync_span sync_record_id(const struct sync_record *record);
 sync_span sync_record_json(const struct sync_record *record);
@@ -58,8 +61,14 @@ struct sync_record *sync_record_find(const struct sync_book *book, sync_span id)
 struct sync_record *sync_record_fill(struct sync_book *book, struct sync_record *record, sync_span id,
                                      const struct sync_record_content *content);
 
-/* Files it as the one that was changed last, in the ring of the class that its texts put it in. */
+/* Files it as the one that was changed last, in the ring of the class that its texts put it in, and to be noted. */
 void sync_record_file(struct sync_book *book, struct sync_record *record);
+
+/* Files it as the one whose news a copy of the book has been waiting for the shortest. */
+void sync_record_note(struct sync_book *book, struct sync_record *record);
+
+/* The record that has this link in the ring of what is to be noted. */
+const struct sync_record *sync_record_of_note(const struct sync_book_link *note);
 
 /* The class of an order with this stage and status. */
 enum sync_book_class sync_record_class(sync_span stage, sync_span status);

@@ -82,6 +82,10 @@ void sync_stamp_raise(struct sync_stamp *known, const struct sync_stamp *news) {
   if (!news->updated_ms) known->told_ms = later_of(known->told_ms, news->told_ms);
 }
 
+bool sync_stamp_same(const struct sync_stamp *a, const struct sync_stamp *b) {
+  return a->number == b->number && a->updated_ms == b->updated_ms && a->told_ms == b->told_ms;
+}
+
 int64_t sync_stamp_latest_ms(const struct sync_stamp *stamp) {
   return later_of(stamp->updated_ms, stamp->told_ms);
 }

@@ -38,6 +38,9 @@ enum sync_age sync_stamp_age(const struct sync_stamp *news, bool whole, const st
 /* `known` as new as `news`, where that is newer. */
 void sync_stamp_raise(struct sync_stamp *known, const struct sync_stamp *news);
 
+/* Whether both say the same. */
+bool sync_stamp_same(const struct sync_stamp *a, const struct sync_stamp *b);
+
 /* The latest time of a stamp; 0: unknown. */
 int64_t sync_stamp_latest_ms(const struct sync_stamp *stamp);
 

@@ -115,6 +115,34 @@ static void the_deepest_text_is_read(void **state) {
   assert_true(sync_json_fingerprint((sync_span){text, 2 * SYNC_JSON_DEPTH_MAX}) != 0);
 }
 
+/* ---- what was redacted ------------------------------------------------------------------------------------------- */
+
+#define REDACTED "\"[redacted]\""
+
+static void what_was_redacted_may_have_been_anything(void **state) {
+  (void)state;
+  static const struct {
+    const char *redacted, *whole;
+    bool same;
+  } cases[] = {
+      {REDACTED, "{\"a\":[1]}", true},
+      {"{\"a\":" REDACTED ",\"b\":1}", "{\"b\":1.0,\"\\u0061\":[1,{\"a\":2}]}", true},
+      {"{\"a\":" REDACTED ",\"b\":1}", "{\"b\":2,\"a\":1}", false},
+      {"{\"a\":" REDACTED "}", "{}", false},
+      {"{\"a\":" REDACTED "}", "{\"c\":1}", false},
+      {"[{\"a\":" REDACTED "},{\"a\":" REDACTED ",\"b\":" REDACTED "}]", "[{\"a\":1},{\"b\":{},\"a\":[]}]", true},
+      {"[{\"a\":" REDACTED "},2]", "[{\"a\":1},3]", false},
+      {"[" REDACTED "]", "[1]", false}, /* only values of members are redacted */
+      {"{\"a\":[" REDACTED "]}", "{\"a\":[1]}", false},
+      {"{\"a\":" REDACTED "}", "{\"a\":", false},
+      {"{\"a\":1}", "{\"a\":" REDACTED "}", false}, /* the other way round it is a value like any other */
+      {"{\"a\":1}", "{\"a\":1.0}", true},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++)
+    if (sync_json_same_redacted(span_of(cases[i].redacted), span_of(cases[i].whole)) != cases[i].same)
+      fail_msg("%s, %s", cases[i].redacted, cases[i].whole);
+}
+
 int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_same_value_is_the_same_however_it_is_written),
@@ -123,6 +151,7 @@ int main(void) {
       cmocka_unit_test(what_is_no_json_is_the_same_as_its_bytes_only),
       cmocka_unit_test(small_objects_and_arrays_are_all_different),
       cmocka_unit_test(the_deepest_text_is_read),
+      cmocka_unit_test(what_was_redacted_may_have_been_anything),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

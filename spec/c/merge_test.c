@@ -159,6 +159,44 @@ static void beyond_the_bits_members_stand_together(void **state) {
   check_span(sync_object_find(&base, SPAN("n69"))->text, "0");
 }
 
+/* What was on disk without its value has it again; nobody can say that it is another one. */
+static void a_redacted_value_is_replaced_and_does_not_differ(void **state) {
+  (void)state;
+  static const char redacted[] = "{\"a\":\"[redacted]\",\"b\":{\"c\":[{\"a\":\"[redacted]\",\"d\":1}]}}";
+  const struct {
+    const char *patch, *merged;
+    bool differs, revealed;
+  } cases[] = {
+      {"{\"a\":{\"x\":1}}", "{\"a\":{\"x\":1},\"b\":{\"c\":[{\"a\":\"[redacted]\",\"d\":1}]}}", false, true},
+      {"{\"b\":{\"c\":[{\"d\":1.0,\"a\":[7]}]}}", "{\"a\":\"[redacted]\",\"b\":{\"c\":[{\"d\":1.0,\"a\":[7]}]}}", false,
+       true},
+      {"{\"b\":{\"c\":[{\"d\":2,\"a\":7}]}}", "{\"a\":\"[redacted]\",\"b\":{\"c\":[{\"d\":2,\"a\":7}]}}", true, false},
+      {"{\"b\":{\"c\":[{\"d\":1}]}}", "{\"a\":\"[redacted]\",\"b\":{\"c\":[{\"d\":1}]}}", true, false},
+      {"{\"a\":\"[redacted]\"}", redacted, false, false},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct sync_merge merge = {.whole = false};
+    sync_buffer_clear(&out);
+    assert_int_equal(sync_object_read(&base, SPAN(redacted)), SYNC_OK);
+    assert_int_equal(sync_object_read(&patch, span_of(cases[i].patch)), SYNC_OK);
+    assert_true(sync_merge_objects(&out, &base, &patch, &merge));
+    check_span(sync_buffer_span(&out), cases[i].merged);
+    assert_int_equal(merge.differs, cases[i].differs);
+    assert_int_equal(merge.revealed, cases[i].revealed);
+  }
+}
+
+static void a_redacted_value_that_is_kept_is_not_disputed(void **state) {
+  (void)state;
+  struct sync_merge merge = {.keep = 1};
+  assert_int_equal(sync_object_read(&base, SPAN("{\"a\":\"[redacted]\"}")), SYNC_OK);
+  assert_int_equal(sync_object_read(&patch, SPAN("{\"a\":1}")), SYNC_OK);
+  assert_true(sync_merge_objects(&out, &base, &patch, &merge));
+  check_span(sync_buffer_span(&out), "{\"a\":\"[redacted]\"}");
+  assert_false(merge.disputed);
+  assert_false(merge.revealed);
+}
+
 static void without_memory_the_buffer_is_as_it_was(void **state) {
   (void)state;
   struct sync_merge merge = {.whole = false};
@@ -187,6 +225,8 @@ int main(void) {
       TEST(of_members_with_one_name_one_is_left),
       TEST(each_member_is_told_where_it_went),
       TEST(beyond_the_bits_members_stand_together),
+      TEST(a_redacted_value_is_replaced_and_does_not_differ),
+      TEST(a_redacted_value_that_is_kept_is_not_disputed),
       TEST(without_memory_the_buffer_is_as_it_was),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
