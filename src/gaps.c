@@ -1,153 +1,15 @@
-/* gaps.c - the ledger of gaps: first the list, then what ids say, then cures. */
+/* gaps.c - the ledger of gaps: first what ids say, then the stream, then cures. */
 #include "gaps.h"
 
 #include <string.h>
 
 #include "span.h"
 
-/* Owned copies of a gap's texts. */
-enum text { AFTER, BEFORE, ORDER, DETAIL, TEXTS };
-
-struct sync_gap_entry {
-  struct sync_gap gap;
-  char *texts[TEXTS];
-  uint64_t era; /* of `first` and `last`, the numbers that are missing; 0: they are not known */
-  uint64_t first;
-  uint64_t last;
-  bool replaying;    /* the event behind it was refused: what comes before that may close it */
-  unsigned covered;  /* a bit for each cure under way that closes it */
-  uint64_t revision; /* of the ledger, when it changed last */
-};
-
-#define FIRST_CAPACITY 8u
-
-const char *sync_gap_reason_name(enum sync_gap_reason reason) {
-  static const char *const names[] = {"ids", "epoch", "hub", "resync", "no_replay"};
-  return names[reason];
-}
-
-const char *sync_gap_cure_name(enum sync_gap_cure cure) {
-  static const char *const names[] = {"open", "replay", "order", "snapshot", "given_up"};
-  return names[cure];
-}
-
-/* ---- the list ---------------------------------------------------------------------------------------------------- */
-
-static bool is_open(const struct sync_gap_entry *entry) {
-  return entry->gap.cure == SYNC_CURE_NONE;
-}
-
-static void touch(struct sync_gaps *gaps, struct sync_gap_entry *entry) {
-  entry->revision = ++gaps->revision;
-}
-
-static sync_span *text_of(struct sync_gap *gap, enum text text) {
-  sync_span *const texts[] = {&gap->after_id, &gap->before_id, &gap->order_id, &gap->detail};
-  return texts[text];
-}
-
-static void clear_text(struct sync_gaps *gaps, struct sync_gap_entry *entry, enum text text) {
-  sync_alloc_free(gaps->alloc, entry->texts[text]);
-  entry->texts[text] = NULL;
-  *text_of(&entry->gap, text) = (sync_span){"", 0};
-}
-
-/* A gap is told without its texts rather than not at all. */
-static void copy_texts(struct sync_gaps *gaps, struct sync_gap_entry *entry) {
-  for (enum text text = AFTER; text < TEXTS; text++) {
-    sync_span *span = text_of(&entry->gap, text);
-    bool fits = span->length > 0 && span->length <= SYNC_GAPS_TEXT_MAX;
-    entry->texts[text] = fits ? sync_alloc_text(gaps->alloc, *span) : NULL;
-    *span = entry->texts[text] ? (sync_span){entry->texts[text], span->length} : (sync_span){"", 0};
-  }
-}
-
-static void drop(struct sync_gaps *gaps, struct sync_gap_entry *entry) {
-  size_t behind = gaps->count - (size_t)(entry - gaps->entries) - 1;
-  for (enum text text = AFTER; text < TEXTS; text++) clear_text(gaps, entry, text);
-  memmove(entry, entry + 1, behind * sizeof *entry);
-  gaps->count--;
-}
-
-static bool drop_oldest_closed(struct sync_gaps *gaps) {
-  for (size_t i = 0; i < gaps->count; i++) {
-    if (is_open(&gaps->entries[i])) continue;
-    drop(gaps, &gaps->entries[i]);
-    return true;
-  }
-  return false;
-}
-
-static uint64_t sum_of_missing(uint64_t a, uint64_t b) {
-  return a == 0 || b == 0 || a > UINT64_MAX - b ? 0 : a + b;
-}
-
-/* The two oldest become one, which keeps the first one's number and reason; what it lacks cannot be told by number any
- * more. */
-static void merge_oldest(struct sync_gaps *gaps) {
-  struct sync_gap_entry *into = &gaps->entries[0], *from = &gaps->entries[1];
-  clear_text(gaps, into, BEFORE);
-  into->texts[BEFORE] = from->texts[BEFORE];
-  into->gap.before_id = from->gap.before_id;
-  from->texts[BEFORE] = NULL;
-  if (!sync_span_same(into->gap.order_id, from->gap.order_id)) clear_text(gaps, into, ORDER);
-  into->gap.through = from->gap.through;
-  into->gap.missing = sum_of_missing(into->gap.missing, from->gap.missing);
-  into->covered &= from->covered;
-  into->era = 0;
-  into->replaying = false;
-  touch(gaps, into);
-  drop(gaps, from);
-}
-
-static bool grow(struct sync_gaps *gaps) {
-  size_t capacity = gaps->capacity ? gaps->capacity * 2 : FIRST_CAPACITY;
-  struct sync_gap_entry *entries = sync_alloc_resize(gaps->alloc, gaps->entries, capacity * sizeof *entries);
-  if (!entries) return false;
-  gaps->entries = entries;
-  gaps->capacity = capacity;
-  return true;
-}
-
-/* Room for one more; false: no memory, and every gap that is listed is open. */
-static bool make_room(struct sync_gaps *gaps) {
-  if (gaps->count == SYNC_GAPS_MAX && !drop_oldest_closed(gaps)) merge_oldest(gaps);
-  return gaps->count < gaps->capacity || grow(gaps) || drop_oldest_closed(gaps);
-}
-
-/* Lists a copy of `entry`, whose gap's texts are somebody else's; NULL: no memory. */
-static struct sync_gap_entry *list(struct sync_gaps *gaps, const struct sync_gap_entry *entry) {
-  if (!make_room(gaps)) {
-    if (is_open(entry)) gaps->unlisted++;
-    return NULL;
-  }
-  struct sync_gap_entry *listed = &gaps->entries[gaps->count++];
-  *listed = *entry;
-  copy_texts(gaps, listed);
-  return listed;
-}
-
-static struct sync_gap_entry *list_new(struct sync_gaps *gaps, struct sync_gap_entry entry) {
-  entry.gap.number = entry.gap.through = gaps->last_number + 1;
-  struct sync_gap_entry *listed = list(gaps, &entry);
-  if (!listed) return NULL;
-  gaps->last_number++;
-  touch(gaps, listed);
-  return listed;
-}
-
 static struct sync_gap_entry *open_gap(struct sync_gaps *gaps, struct sync_gap gap, int64_t now_ms) {
   gap.opened_at_ms = now_ms;
   gap.after_id = sync_buffer_span(&gaps->last_id);
   if (gaps->config.order_id) gap.order_id = sync_span_of(gaps->config.order_id);
-  return list_new(gaps, (struct sync_gap_entry){.gap = gap});
-}
-
-static void close_gap(struct sync_gaps *gaps, struct sync_gap_entry *entry, enum sync_gap_cure cure, int64_t now_ms) {
-  entry->gap.cure = cure;
-  entry->gap.closed_at_ms = now_ms;
-  entry->replaying = false;
-  touch(gaps, entry);
+  return sync_gap_list_add(&gaps->list, (struct sync_gap_entry){.gap = gap});
 }
 
 /* ---- ids that count ---------------------------------------------------------------------------------------------- */
@@ -248,13 +110,13 @@ static bool is_clock(const struct sync_gaps *gaps, sync_span prefix) {
 /* What was refused has come again, or something behind it has: what is open of its hole was not replayed. */
 static void end_replay(struct sync_gaps *gaps) {
   gaps->replaying = false;
-  for (size_t i = 0; i < gaps->count; i++) gaps->entries[i].replaying = false;
+  for (size_t i = 0; i < gaps->list.count; i++) gaps->list.entries[i].replaying = false;
 }
 
 /* The server knows where the hole is, and has nothing for it. */
 static void count_vain_replay(struct sync_gaps *gaps) {
   bool vain = false;
-  for (size_t i = 0; i < gaps->count; i++) vain = vain || gaps->entries[i].replaying;
+  for (size_t i = 0; i < gaps->list.count; i++) vain = vain || gaps->list.entries[i].replaying;
   end_replay(gaps);
   if (vain && ++gaps->vain >= SYNC_GAPS_VAIN_MAX) contradict(gaps);
 }
@@ -262,7 +124,7 @@ static void count_vain_replay(struct sync_gaps *gaps) {
 /* In mid-stream the connection has lost nothing, so the server has; it is asked again if it has kept what it dropped.
  */
 static bool is_worth_replaying(const struct sync_gaps *gaps) {
-  return gaps->config.can_replay && gaps->replays && !gaps->fresh && gaps->vain < SYNC_GAPS_VAIN_MAX;
+  return gaps->may_replay && gaps->replays && !gaps->fresh && gaps->vain < SYNC_GAPS_VAIN_MAX;
 }
 
 /* The numbers between the highest one and `count` have not come. */
@@ -289,35 +151,23 @@ static enum sync_gaps_verdict open_hole(struct sync_gaps *gaps, sync_span id, co
   return SYNC_GAPS_TAKE;
 }
 
-/* What is missing behind `number` becomes a gap of its own. Never at the price of another gap; false: it stays one. */
-static bool split(struct sync_gaps *gaps, size_t index, uint64_t number) {
-  if (gaps->count == SYNC_GAPS_MAX || (gaps->count == gaps->capacity && !grow(gaps))) return false;
-  struct sync_gap_entry *whole = &gaps->entries[index], rest = *whole;
-  rest.first = number + 1;
-  rest.gap.missing = rest.last - number;
-  whole->last = number - 1;
-  whole->gap.missing = number - whole->first;
-  touch(gaps, whole);
-  (void)list_new(gaps, rest);
-  return true;
-}
-
 /* `number`, which is not a new one, has come: it may be one that was missing. */
 static void fill(struct sync_gaps *gaps, uint64_t number, int64_t now_ms) {
-  for (size_t i = 0; i < gaps->count; i++) {
-    struct sync_gap_entry *entry = &gaps->entries[i];
-    if (!is_open(entry) || entry->era != gaps->era || number < entry->first || number > entry->last) continue;
+  for (size_t i = 0; i < gaps->list.count; i++) {
+    struct sync_gap_entry *entry = &gaps->list.entries[i];
+    if (!sync_gap_entry_is_open(entry) || entry->era != gaps->era || number < entry->first || number > entry->last)
+      continue;
     if (entry->first != number && entry->last != number) {
-      (void)split(gaps, i, number);
+      (void)sync_gap_list_split(&gaps->list, i, number);
     } else if (--entry->gap.missing == 0) {
-      close_gap(gaps, entry, SYNC_CURE_REPLAY, now_ms);
+      sync_gap_list_close(&gaps->list, entry, SYNC_CURE_REPLAY, now_ms);
       gaps->vain = 0;
     } else {
       if (entry->first == number)
         entry->first++;
       else
         entry->last--;
-      touch(gaps, entry);
+      sync_gap_list_touch(&gaps->list, entry);
     }
     return;
   }
@@ -386,9 +236,10 @@ static enum sync_gaps_verdict judge(struct sync_gaps *gaps, sync_span id, const 
   return SYNC_GAPS_TAKE;
 }
 
-enum sync_gaps_verdict sync_gaps_see(struct sync_gaps *gaps, sync_span id, int64_t now_ms) {
+enum sync_gaps_verdict sync_gaps_see(struct sync_gaps *gaps, sync_span id, bool may_replay, int64_t now_ms) {
   struct count count;
   bool accounted = gaps->accounted;
+  gaps->may_replay = may_replay;
   gaps->has_past = true;
   gaps->accounted = false;
   if (id.length == 0) return SYNC_GAPS_TAKE;
@@ -472,11 +323,11 @@ static bool concerns_our_order(const struct sync_gaps *gaps, const struct sync_g
 }
 
 enum sync_gap_cure sync_gaps_next_cure(const struct sync_gaps *gaps) {
-  bool waits = gaps->unlisted > gaps->unlisted_covered;
+  bool waits = gaps->list.unlisted > gaps->unlisted_covered;
   bool ours = !waits; /* nobody knows what those are about */
-  for (size_t i = 0; i < gaps->count; i++) {
-    const struct sync_gap_entry *entry = &gaps->entries[i];
-    if (!is_open(entry) || entry->replaying || entry->covered) continue;
+  for (size_t i = 0; i < gaps->list.count; i++) {
+    const struct sync_gap_entry *entry = &gaps->list.entries[i];
+    if (!sync_gap_entry_is_open(entry) || entry->replaying || entry->covered) continue;
     waits = true;
     ours = ours && concerns_our_order(gaps, &entry->gap);
   }
@@ -485,40 +336,41 @@ enum sync_gap_cure sync_gaps_next_cure(const struct sync_gaps *gaps) {
 }
 
 void sync_gaps_asked(struct sync_gaps *gaps, enum sync_gap_cure cure) {
-  for (size_t i = 0; i < gaps->count; i++) {
-    struct sync_gap_entry *entry = &gaps->entries[i];
+  for (size_t i = 0; i < gaps->list.count; i++) {
+    struct sync_gap_entry *entry = &gaps->list.entries[i];
     if (cure == SYNC_CURE_SNAPSHOT || concerns_our_order(gaps, &entry->gap)) entry->covered |= 1u << cure;
   }
-  if (cure == SYNC_CURE_SNAPSHOT) gaps->unlisted_covered = gaps->unlisted;
+  if (cure == SYNC_CURE_SNAPSHOT) gaps->unlisted_covered = gaps->list.unlisted;
 }
 
 void sync_gaps_cured(struct sync_gaps *gaps, enum sync_gap_cure cure, int64_t now_ms) {
-  for (size_t i = 0; i < gaps->count; i++) {
-    struct sync_gap_entry *entry = &gaps->entries[i];
-    if (is_open(entry) && entry->covered & 1u << cure) close_gap(gaps, entry, cure, now_ms);
+  for (size_t i = 0; i < gaps->list.count; i++) {
+    struct sync_gap_entry *entry = &gaps->list.entries[i];
+    if (sync_gap_entry_is_open(entry) && entry->covered & 1u << cure)
+      sync_gap_list_close(&gaps->list, entry, cure, now_ms);
   }
   if (cure != SYNC_CURE_SNAPSHOT) return;
-  gaps->unlisted -= gaps->unlisted_covered;
+  gaps->list.unlisted -= gaps->unlisted_covered;
   gaps->unlisted_covered = 0;
 }
 
 void sync_gaps_uncured(struct sync_gaps *gaps, enum sync_gap_cure cure) {
-  for (size_t i = 0; i < gaps->count; i++) gaps->entries[i].covered &= ~(1u << cure);
+  for (size_t i = 0; i < gaps->list.count; i++) gaps->list.entries[i].covered &= ~(1u << cure);
   if (cure == SYNC_CURE_SNAPSHOT) gaps->unlisted_covered = 0;
 }
 
 static bool give_up_unlisted(struct sync_gaps *gaps) {
-  bool any = gaps->unlisted > 0;
-  gaps->unlisted = gaps->unlisted_covered = 0;
+  bool any = gaps->list.unlisted > 0;
+  gaps->list.unlisted = gaps->unlisted_covered = 0;
   return any;
 }
 
 bool sync_gaps_give_up(struct sync_gaps *gaps, uint64_t number, int64_t now_ms) {
   if (number == 0) return give_up_unlisted(gaps);
-  for (size_t i = 0; i < gaps->count; i++) {
-    struct sync_gap_entry *entry = &gaps->entries[i];
-    if (entry->gap.number != number || !is_open(entry)) continue;
-    close_gap(gaps, entry, SYNC_CURE_GIVEN_UP, now_ms);
+  for (size_t i = 0; i < gaps->list.count; i++) {
+    struct sync_gap_entry *entry = &gaps->list.entries[i];
+    if (entry->gap.number != number || !sync_gap_entry_is_open(entry)) continue;
+    sync_gap_list_close(&gaps->list, entry, SYNC_CURE_GIVEN_UP, now_ms);
     return true;
   }
   return false;
@@ -527,18 +379,17 @@ bool sync_gaps_give_up(struct sync_gaps *gaps, uint64_t number, int64_t now_ms) 
 /* ---- life, and what there is ------------------------------------------------------------------------------------- */
 
 void sync_gaps_init(struct sync_gaps *gaps, const sync_allocator *alloc, const struct sync_gaps_config *config) {
-  *gaps = (struct sync_gaps){.alloc = alloc, .config = *config};
+  *gaps = (struct sync_gaps){.config = *config};
+  sync_gap_list_init(&gaps->list, alloc);
   sync_buffer_init(&gaps->prefix, alloc);
   sync_buffer_init(&gaps->last_id, alloc);
   begin_learning(gaps);
 }
 
 void sync_gaps_fini(struct sync_gaps *gaps) {
-  while (gaps->count > 0) drop(gaps, &gaps->entries[gaps->count - 1]);
-  sync_alloc_free(gaps->alloc, gaps->entries);
+  sync_gap_list_fini(&gaps->list);
   sync_buffer_fini(&gaps->prefix);
   sync_buffer_fini(&gaps->last_id);
-  sync_gaps_init(gaps, gaps->alloc, &gaps->config);
 }
 
 void sync_gaps_configure(struct sync_gaps *gaps, const struct sync_gaps_config *config, bool other_stream) {
@@ -551,35 +402,30 @@ void sync_gaps_configure(struct sync_gaps *gaps, const struct sync_gaps_config *
   gaps->replays = gaps->has_past = gaps->accounted = false;
 }
 
+void sync_gaps_number_from(struct sync_gaps *gaps, uint64_t number) {
+  gaps->list.last_number = number;
+}
+
 void sync_gaps_restore(struct sync_gaps *gaps, const struct sync_gap *gap) {
-  const struct sync_gap_entry entry = {.gap = *gap};
-  struct sync_gap_entry *listed = list(gaps, &entry);
-  if (listed && listed->gap.through < gap->number) listed->gap.through = gap->number;
-  if (gap->number > gaps->last_number) gaps->last_number = gap->number;
-  if (gap->through > gaps->last_number) gaps->last_number = gap->through;
+  sync_gap_list_restore(&gaps->list, gap);
 }
 
 void sync_gaps_restore_past(struct sync_gaps *gaps) {
   gaps->has_past = true;
 }
 
+bool sync_gaps_are_dense(const struct sync_gaps *gaps) {
+  return gaps->ids == SYNC_GAP_IDS_DENSE;
+}
+
 uint64_t sync_gaps_open_count(const struct sync_gaps *gaps) {
-  uint64_t count = gaps->unlisted;
-  for (size_t i = 0; i < gaps->count; i++) count += is_open(&gaps->entries[i]);
-  return count;
+  return sync_gap_list_open_count(&gaps->list);
 }
 
 const struct sync_gap *sync_gaps_get(const struct sync_gaps *gaps, size_t index) {
-  return index < gaps->count ? &gaps->entries[index].gap : NULL;
+  return index < gaps->list.count ? &gaps->list.entries[index].gap : NULL;
 }
 
 const struct sync_gap *sync_gaps_next_change(const struct sync_gaps *gaps, uint64_t *revision) {
-  const struct sync_gap_entry *next = NULL;
-  if (*revision == gaps->revision) return NULL;
-  for (size_t i = 0; i < gaps->count; i++) {
-    const struct sync_gap_entry *entry = &gaps->entries[i];
-    if (entry->revision > *revision && (!next || entry->revision < next->revision)) next = entry;
-  }
-  *revision = next ? next->revision : gaps->revision;
-  return next ? &next->gap : NULL;
+  return sync_gap_list_next_change(&gaps->list, revision);
 }

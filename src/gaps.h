@@ -14,56 +14,8 @@
 #ifndef SYNC_GAPS_H
 #define SYNC_GAPS_H
 
-#include "alloc.h"
 #include "buffer.h"
-
-/* How a gap was noticed. */
-enum sync_gap_reason {
-  SYNC_GAP_IDS,       /* the server counts, and its ids step */
-  SYNC_GAP_EPOCH,     /* the server counts, and has begun anew */
-  SYNC_GAP_HUB,       /* it says in the response's header that its history does not reach back (Mercure) */
-  SYNC_GAP_RESYNC,    /* it says so in a `resync` event */
-  SYNC_GAP_NO_REPLAY, /* the stream was away, and there is no id to resume from */
-};
-
-/* What closes a gap, from the cheapest on. */
-enum sync_gap_cure {
-  SYNC_CURE_NONE,     /* nothing yet: the gap is open */
-  SYNC_CURE_REPLAY,   /* the missing ids came after all */
-  SYNC_CURE_ORDER,    /* the one order that it can be about was fetched */
-  SYNC_CURE_SNAPSHOT, /* a snapshot of all orders was */
-  SYNC_CURE_GIVEN_UP, /* nothing: the host knows, and does not want to hear of it any more */
-};
-
-/* Texts are the ledger's and may be empty. */
-struct sync_gap {
-  uint64_t number;  /* 1, 2, 3, ...: never used again */
-  uint64_t through; /* it stands for all gaps from `number` to this one that are not closed: see SYNC_GAPS_MAX */
-  enum sync_gap_reason reason;
-  enum sync_gap_cure cure; /* SYNC_CURE_NONE: it is open */
-  uint64_t missing;        /* events that have not come; 0: nobody knows how many */
-  int64_t opened_at_ms;    /* since the epoch */
-  int64_t closed_at_ms;    /* 0: it is open */
-  sync_span after_id;      /* the last one before the gap */
-  sync_span before_id;     /* the first one behind it */
-  sync_span order_id;      /* the only order that it can be about */
-  sync_span detail;        /* why, in the server's words */
-};
-
-/* "ids", "epoch", "hub", "resync", "no_replay"; "open", "replay", "order", "snapshot", "given_up". */
-const char *sync_gap_reason_name(enum sync_gap_reason reason);
-const char *sync_gap_cure_name(enum sync_gap_cure cure);
-
-/* Those that are listed. One more, and the oldest that is closed goes; if all are open, the two oldest become one, so
- * that none is ever forgotten while it is open. */
-#define SYNC_GAPS_MAX 256u
-
-/* What ids are taken for. */
-enum sync_gap_ids {
-  SYNC_GAP_IDS_AUTO,  /* learned: opaque until they have counted long enough */
-  SYNC_GAP_IDS_DENSE, /* they count, one by one, everything that this client is sent */
-  SYNC_GAP_IDS_OPAQUE,
-};
+#include "gap_list.h"
 
 /* AUTO: after so many steps of one without another, a server counts. An earlier one that is not, and it never does. */
 #define SYNC_GAPS_DENSE_FROM 32u
@@ -80,36 +32,25 @@ enum sync_gap_ids {
  * server only, for of any other it would be lost. */
 #define SYNC_GAPS_PROMPT_MS 1000
 
-/* Longer texts are left empty: no server takes such a header back, and the ledger stays small. */
-#define SYNC_GAPS_TEXT_MAX 8192u
-
 struct sync_gaps_config {
   enum sync_gap_ids ids;
   bool filtered;        /* the server is asked for some events only: AUTO then learns nothing, for it may count all */
   const char *order_id; /* of this order only; NULL: of all. It must outlive the ledger, or the next configure */
-  bool can_replay;      /* a stream may be ended to be asked again from an id */
   bool can_fetch_order; /* the one above */
   bool can_fetch_snapshot; /* a whole one: what it lacks is not there */
 };
 
-struct sync_gap_entry;
-
 /* Fields are private. */
 struct sync_gaps {
-  const sync_allocator *alloc;
   struct sync_gaps_config config;
-  struct sync_gap_entry *entries; /* oldest first */
-  size_t count;
-  size_t capacity;
-  uint64_t last_number;
-  uint64_t revision; /* of the last change */
-  uint64_t unlisted; /* open gaps for which there was no memory; and those that a snapshot under way covers */
-  uint64_t unlisted_covered;
+  struct sync_gap_list list;
+  uint64_t unlisted_covered; /* of those that are not listed: a snapshot under way closes them */
   /* what is known of ids */
   enum sync_gap_ids ids; /* AUTO: not known yet */
   unsigned run;          /* steps of one in a row */
   unsigned vain;         /* replays in a row that had nothing */
   bool replays;          /* the server has been seen to send again what came behind an id */
+  bool may_replay;       /* the event under way may be refused */
   bool replaying;        /* an event was refused, and has not come again yet */
   bool has_position;
   struct sync_buffer prefix;
@@ -136,7 +77,10 @@ void sync_gaps_configure(struct sync_gaps *gaps, const struct sync_gaps_config *
 /* ---- from disk, before the first stream is opened ------------------------------------------------------------------
  */
 
-/* A gap of an earlier life, oldest first; texts are copied. Of what it knew of ids nothing is kept: an open one is for
+/* Gaps are numbered behind `number` from now on: those of an earlier life cannot be read yet. */
+void sync_gaps_number_from(struct sync_gaps *gaps, uint64_t number);
+
+/* A gap of an earlier life; texts are copied. Of what it knew of ids nothing is kept: an open one is for
  * fetching to close. */
 void sync_gaps_restore(struct sync_gaps *gaps, const struct sync_gap *gap);
 
@@ -159,8 +103,8 @@ enum sync_gaps_verdict {
 };
 
 /* An event of the stream has come that did not come before: its own id, empty: it has none. Whether it is sound, wanted
- * or neither does not matter. */
-enum sync_gaps_verdict sync_gaps_see(struct sync_gaps *gaps, sync_span id, int64_t now_ms);
+ * or neither does not matter. `may_replay`: the stream may be ended now, to be asked again from an id. */
+enum sync_gaps_verdict sync_gaps_see(struct sync_gaps *gaps, sync_span id, bool may_replay, int64_t now_ms);
 
 /* A `resync` event: not all that was missed will come. Its own id is where the stream goes on; `why`: its reason. */
 void sync_gaps_resync(struct sync_gaps *gaps, sync_span id, sync_span why, int64_t now_ms);
@@ -183,6 +127,9 @@ bool sync_gaps_give_up(struct sync_gaps *gaps, uint64_t number, int64_t now_ms);
 
 /* ---- what there is -------------------------------------------------------------------------------------------------
  */
+
+/* Whether ids are known to count: then a hole in them does not go unnoticed. */
+bool sync_gaps_are_dense(const struct sync_gaps *gaps);
 
 /* Open ones, those included that are not listed for want of memory: only 0 means that nothing is known to be missing.
  */

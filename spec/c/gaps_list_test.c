@@ -45,6 +45,7 @@ static void a_gap_from_disk_is_as_it_was(void **state) {
   check_span(gap_at(0)->after_id, "e-3");
   check_span(gap_at(0)->order_id, "A");
   check_span(gap_at(0)->detail, "earliest");
+  assert_int_equal(sync_gaps_next_change(&gaps, &told)->number, 7); /* another disk does not know it */
   assert_null(sync_gaps_next_change(&gaps, &told));
   assert_int_equal(sync_gaps_next_cure(&gaps), SYNC_CURE_SNAPSHOT);
   sync_gaps_resync(&gaps, span_of(""), span_of(""), now_ms);
@@ -59,6 +60,33 @@ static void a_number_from_disk_is_not_used_again(void **state) {
   assert_int_equal(gap_at(0)->through, 7);
   sync_gaps_resync(&gaps, span_of(""), span_of(""), now_ms);
   assert_int_equal(gap_at(1)->number, 8);
+}
+
+static void what_comes_late_from_disk_takes_its_place(void **state) {
+  (void)state;
+  sync_gaps_number_from(&gaps, 1000);
+  sync_gaps_resync(&gaps, span_of("7"), span_of("now"), now_ms);
+  for (unsigned number = 1; number <= 2; number++) {
+    const struct sync_gap kept = {.number = number, .reason = SYNC_GAP_HUB, .detail = span_of("before")};
+    sync_gaps_restore(&gaps, &kept);
+  }
+  for (size_t i = 0; i < 2; i++) assert_int_equal(gap_at(i)->number, i + 1);
+  check_span(gap_at(1)->detail, "before");
+  assert_int_equal(gap_at(2)->number, 1001);
+  check_span(gap_at(2)->detail, "now");
+}
+
+static void a_copy_has_texts_of_its_own(void **state) {
+  (void)state;
+  sync_gaps_resync(&gaps, span_of("7"), span_of("too_old"), now_ms);
+  struct sync_gap *copy = sync_gap_copy(&memory.allocator, gap_at(0));
+  assert_non_null(copy);
+  sync_gaps_give_up(&gaps, 1, now_ms);
+  assert_int_equal(copy->cure, SYNC_CURE_NONE);
+  check_span(copy->detail, "too_old");
+  assert_ptr_not_equal(copy->detail.bytes, gap_at(0)->detail.bytes);
+  assert_int_equal(copy->order_id.length, 0);
+  sync_alloc_free(&memory.allocator, copy);
 }
 
 /* ---- the limit --------------------------------------------------------------------------------------------------- */
@@ -242,6 +270,8 @@ int main(void) {
       TEST(changes_are_told_once_with_their_latest_state),
       TEST(a_gap_from_disk_is_as_it_was),
       TEST(a_number_from_disk_is_not_used_again),
+      TEST(what_comes_late_from_disk_takes_its_place),
+      TEST(a_copy_has_texts_of_its_own),
       TEST(the_oldest_closed_one_goes_first),
       TEST(the_two_oldest_become_one_when_all_are_open),
       TEST(what_is_not_known_of_one_is_not_known_of_both),

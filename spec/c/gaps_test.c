@@ -95,7 +95,7 @@ static void ids_mean_what_the_table_says(void **state) {
   for (size_t i = 0; i < COUNT_OF(sequences); i++) {
     char found[256];
     begin_again(sequences[i].ids);
-    gaps.config.can_replay = false;
+    may_replay = false;
     play(sequences[i].sent);
     write_found(found, sizeof found);
     if (strcmp(found, sequences[i].found) != 0)
@@ -174,16 +174,16 @@ static void a_gap_says_when_and_where(void **state) {
 
 static void long_ids_are_kept_and_endless_ones_left_out(void **state) {
   (void)state;
-  static char id[SYNC_GAPS_TEXT_MAX + 2];
+  static char id[SYNC_GAP_TEXT_MAX + 2];
   begin_again(SYNC_GAP_IDS_DENSE);
-  for (size_t length = SYNC_GAPS_TEXT_MAX; length <= SYNC_GAPS_TEXT_MAX + 1; length++) {
+  for (size_t length = SYNC_GAP_TEXT_MAX; length <= SYNC_GAP_TEXT_MAX + 1; length++) {
     memset(id, 'x', length);
     id[length - 1] = '1';
     see(id);
     id[length - 1] = '3';
     see(id);
   }
-  assert_int_equal(gap_at(0)->after_id.length, SYNC_GAPS_TEXT_MAX);
+  assert_int_equal(gap_at(0)->after_id.length, SYNC_GAP_TEXT_MAX);
   assert_int_equal(gap_at(1)->after_id.length, 0);
   check_gap(1, SYNC_GAP_IDS, SYNC_CURE_NONE, 1);
 }
@@ -407,7 +407,7 @@ static void what_is_missing_is_what_has_not_come(void **state) {
     const uint64_t seed = random_state;
     struct model model = {.has = {[1] = true}, .top = 1};
     begin_again(SYNC_GAP_IDS_DENSE);
-    gaps.config.can_replay = false;
+    may_replay = false;
     see("x-1");
     for (unsigned step = 0; step < 600; step++) {
       send_something(&model);
