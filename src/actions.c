@@ -4,6 +4,7 @@
 #include "client.h"
 #include "due.h"
 #include "error.h"
+#include "keeper.h"
 #include "renewal.h"
 #include "span.h"
 
@@ -62,6 +63,7 @@ void sync_client_tick(sync_client *client) {
 void sync_client_set_timer(sync_client *client) {
   int64_t deadline_ms =
       sync_due_earlier_ms(sync_connection_deadline_ms(&client->connection), sync_poll_deadline_ms(client));
+  deadline_ms = sync_due_earlier_ms(deadline_ms, sync_keeper_deadline_ms(client));
   if (deadline_ms == client->armed_ms) return;
   client->armed_ms = deadline_ms;
   int64_t left_ms = deadline_ms - sync_loop_now_ms(client->loop);
@@ -98,16 +100,14 @@ void sync_client_tell_failure(sync_client *client, const sync_failure *failure) 
 
 sync_span sync_client_resume_id(const sync_client *client) {
   if (!client->starved && !client->behind) return sync_sse_last_id(&client->sse);
-  if (client->latest) return sync_event_text(client->latest, SYNC_EVENT_ID);
-  const char *first = client->options.last_event_id;
-  return sync_span_of(first ? first : "");
+  return client->latest ? sync_event_text(client->latest, SYNC_EVENT_ID) : sync_span_of(client->first_id);
 }
 
 /* Made ready to read from a stream that begins behind the last event. */
 static sync_code begin_reading(sync_client *client) {
   client->looking_again = false;
   if (sync_sse_restart(&client->sse, sync_client_resume_id(client)) != SYNC_OK) return SYNC_NO_MEMORY;
-  client->starved = client->behind = false;
+  client->starved = client->behind = client->refused = false;
   return SYNC_OK;
 }
 
@@ -191,17 +191,12 @@ static bool wants_polling(const sync_client *client) {
   return !connected && (stream_fails(client) || client->poll.poller.regular);
 }
 
-/* Whether a stream that has opened goes on where the one before ended. */
-static bool resumes(const sync_client *client) {
-  return client->connection.has_ids && sync_client_resume_id(client).length > 0;
-}
-
 static void show_state(sync_client *client) {
   sync_state to = client->connection.state;
   if (client->poll.poller.regular && to != SYNC_CONNECTED) to = SYNC_POLLING_FALLBACK;
   if (to == client->state) return;
   struct sync_entry entry = {.kind = SYNC_ITEM_STATE, .from = client->state, .to = to};
-  entry.resumed = to == SYNC_CONNECTED && resumes(client);
+  entry.resumed = to == SYNC_CONNECTED && client->resumed;
   client->state = to;
   sync_client_tell(client, entry);
 }
@@ -218,7 +213,7 @@ void sync_client_weigh(sync_client *client) {
 static void reconcile(sync_client *client) {
   if (!sync_poll_is_possible(client) || !sync_books_are_kept(client)) return;
   bool polled = client->poll.poller.regular && !sync_comparison_is_on(client);
-  if (client->poll.loaded && resumes(client) && !polled) return;
+  if (client->poll.loaded && client->resumed && !polled) return;
   sync_poll_once(client, SYNC_SOURCE_BACKFILL);
 }
 
@@ -229,6 +224,7 @@ static void note_connect(sync_client *client) {
   client->proven = false;
   if (client->counters.totals.total_connections++ > 0) client->counters.totals.total_reconnects++;
   reconcile(client);
+  sync_cures_seek(client);
 }
 
 static void carry_out_state(sync_client *client, sync_state from, sync_state to) {
@@ -278,6 +274,12 @@ void sync_client_end(struct sync_stream *stream, const sync_failure *failure) {
     return;
   }
   sync_connection_ended(&client->connection, sync_loop_now_ms(client->loop), &copy, stream->retry_after_ms, &actions);
+  sync_client_carry_out(client, &actions);
+}
+
+void sync_client_reopen(sync_client *client) {
+  struct sync_actions actions = {.count = 0};
+  sync_connection_restart(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "keeper.h"
 #include "options.h"
 #include "span.h"
 #include "url.h"
@@ -78,6 +79,7 @@ static void on_closed(uv_handle_t *handle) {
 
 /* Everything but the structure itself, which lives until uv has let go of its timer. */
 static void release(sync_client *client) {
+  sync_keeper_close(client);
   sync_link_remove(&client->link);
   sync_link_remove(&client->ready_link);
   sync_stream_free(client->stream);
@@ -93,10 +95,12 @@ static void release(sync_client *client) {
   sync_sse_fini(&client->sse);
   sync_poll_fini(client);
   sync_book_fini(&client->book);
+  sync_gaps_fini(&client->gaps);
   sync_recent_fini(&client->recent);
   free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
   sync_alloc_free(client->alloc, client->answer);
+  sync_alloc_free(client->alloc, client->first_id);
   uv_close((uv_handle_t *)&client->timer, on_closed);
 }
 
@@ -105,6 +109,7 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   client->loop = loop;
   client->alloc = alloc;
   client->armed_ms = -1;
+  client->current.kind = SYNC_ITEM_ASK; /* nothing has been taken: that has nothing to let go of */
   sync_link_init(&client->link, client);
   sync_link_init(&client->ready_link, client);
   sync_link_append(&loop->clients, &client->link);
@@ -114,6 +119,7 @@ static void init_parts(sync_client *client, sync_loop *loop) {
   sync_interest_init(&client->interest, alloc);
   sync_book_init(&client->book, alloc, &loop->order_names, SYNC_BOOK_ORDERS, SYNC_BOOK_BYTES);
   sync_counters_init(&client->counters, alloc);
+  sync_gaps_init(&client->gaps, alloc, &(struct sync_gaps_config){.ids = SYNC_GAP_IDS_AUTO});
 }
 
 /* The standard knows nothing of duplicates. */
@@ -121,9 +127,21 @@ static size_t duplicate_window(const sync_options *options) {
   return options->strict ? 0 : options->duplicate_window;
 }
 
+/* Where the stream begins, without a cursor of its own. */
+static bool set_first_id(sync_client *client, const char *id) {
+  char *copy = sync_alloc_text(client->alloc, sync_span_of(id ? id : ""));
+  if (!copy) return false;
+  sync_alloc_free(client->alloc, client->first_id);
+  client->first_id = copy;
+  return true;
+}
+
+static sync_code no_memory(sync_failure *failure) {
+  return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
+}
+
 static sync_code configure_parts(sync_client *client, sync_failure *failure) {
   const sync_options *options = &client->options;
-  const char *first_id = options->last_event_id;
   const struct sync_connection_config config = connection_config(options);
   sync_event_names_init(&client->names, options);
   sync_queue_init(&client->queue, client->alloc, options->queue_limit);
@@ -133,14 +151,18 @@ static sync_code configure_parts(sync_client *client, sync_failure *failure) {
   sync_connection_init(&client->connection, &config, sync_loop_random, client->loop);
   sync_poll_init(client);
   sync_book_set_limits(&client->book, options->book_limit, SYNC_BOOK_BYTES);
-  char *poll_url;
-  sync_code code = sync_poll_resolve(client->alloc, client->urls[0], options, &poll_url, failure);
+  struct sync_poll_urls poll_urls;
+  sync_code code = sync_poll_resolve(client->alloc, client->urls[0], options, &poll_urls, failure);
   if (code != SYNC_OK) return code;
-  sync_poll_configure(client, poll_url);
+  sync_poll_configure(client, &poll_urls);
+  sync_cures_configure(client, true);
   client->stream = sync_stream_new(client, &sync_intake_handlers);
-  if (client->stream) code = sync_sse_restart(&client->sse, sync_span_of(first_id ? first_id : ""));
-  if (client->stream && code == SYNC_OK) return SYNC_OK;
-  return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
+  if (!client->stream || !set_first_id(client, options->last_event_id)) return no_memory(failure);
+  code = sync_keeper_open(client, failure);
+  if (code != SYNC_OK) return code;
+  code = sync_sse_restart(&client->sse, sync_span_of(client->first_id));
+  client->starved = code != SYNC_OK; /* or the journal would be told that there is no id */
+  return code == SYNC_OK ? SYNC_OK : no_memory(failure);
 }
 
 sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_failure *failure) {
@@ -149,7 +171,10 @@ sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_
     return NULL;
   }
   sync_client *client = sync_alloc_zeroed(loop->alloc, sizeof *client);
-  if (!client) goto no_memory;
+  if (!client) {
+    (void)no_memory(failure);
+    return NULL;
+  }
   if (adopt(loop->alloc, options, &client->options, &client->urls, failure) != SYNC_OK) {
     sync_alloc_free(loop->alloc, client);
     return NULL;
@@ -161,10 +186,6 @@ sync_client *sync_client_new(sync_loop *loop, const sync_options *options, sync_
   }
   if (options->auto_connect) sync_client_connect(client);
   return client;
-
-no_memory:
-  sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for a client");
-  return NULL;
 }
 
 void sync_client_free(sync_client *client) {
@@ -324,12 +345,14 @@ static bool is_away(const sync_client *client) {
   return client->connection.phase == SYNC_PHASE_AWAY || client->connection.phase == SYNC_PHASE_GIVEN_UP;
 }
 
-/* The next connect begins with the options' own last event ID, and what it brings is wanted, known or not. */
-static void forget_cursor(sync_client *client) {
+/* The next connect begins with `first_id`, which is the client's now, and what it brings is wanted, known or not. */
+static void forget_cursor(sync_client *client, char *first_id) {
   sync_recent_fini(&client->recent);
   if (client->latest) sync_event_release(client->latest);
   client->latest = NULL;
   client->starved = true;
+  sync_alloc_free(client->alloc, client->first_id);
+  client->first_id = first_id;
 }
 
 /* The stream is opened or closed as the mode has it, and stays as it is if it has no say. */
@@ -341,27 +364,48 @@ static sync_code follow_mode(sync_client *client) {
   return follow(client, &actions);
 }
 
+static bool is_other_id(const sync_client *client, const char *last_event_id) {
+  return last_event_id && !sync_text_same(client->options.last_event_id, last_event_id);
+}
+
+/* A journal is of one stream, and stays where it is. */
+static sync_code check_keeping(const sync_client *client, const sync_options *options, sync_failure *failure) {
+  const sync_options *now = &client->options;
+  if (!sync_options_same_journal(now, options))
+    return sync_failure_set(failure, SYNC_OPTION, "persistence, dead_letter_limit, redact: fixed for a client's life");
+  if (client->keeper && !sync_text_same(now->url, options->url))
+    return sync_failure_set(failure, SYNC_OPTION, "url: with persistence it is fixed for a client's life");
+  return SYNC_OK;
+}
+
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure) {
   if (!sync_loop_ours(client->loop)) return sync_failure_set(failure, SYNC_FORKED, "%s", sync_code_text(SYNC_FORKED));
   sync_options copy;
-  char **urls, *poll_url = NULL;
-  sync_code code = adopt(client->alloc, options, &copy, &urls, failure);
+  char **urls, *first_id = NULL;
+  struct sync_poll_urls poll_urls = {.list = NULL};
+  sync_code code = check_keeping(client, options, failure);
   if (code != SYNC_OK) return code;
-  code = sync_poll_resolve(client->alloc, urls[0], &copy, &poll_url, failure);
+  code = adopt(client->alloc, options, &copy, &urls, failure);
+  if (code != SYNC_OK) return code;
+  code = sync_poll_resolve(client->alloc, urls[0], &copy, &poll_urls, failure);
   if (code == SYNC_OK && !sync_history_resize(&client->history, copy.event_history_limit))
     code = sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for event_history_limit");
+  bool other_url = strcmp(client->options.url, copy.url) != 0; /* another stream has other ids */
+  if (code == SYNC_OK && (other_url || is_other_id(client, copy.last_event_id))) {
+    first_id = sync_alloc_text(client->alloc, sync_span_of(copy.last_event_id ? copy.last_event_id : ""));
+    if (!first_id) code = no_memory(failure);
+  }
   if (code != SYNC_OK) {
     free_urls(client->alloc, urls, copy.fallback_url_count + 1);
     sync_options_fini(client->alloc, &copy);
-    sync_alloc_free(client->alloc, poll_url);
+    sync_poll_urls_free(client->alloc, &poll_urls);
     return code;
   }
   bool reopen = !sync_options_same_request(&client->options, &copy) && !is_away(client);
-  if (strcmp(client->options.url, copy.url) != 0) { /* another stream has other ids, and its server's own wishes */
-    sync_connection_forget_server(&client->connection);
-    forget_cursor(client);
-  }
-  if (copy.last_event_id && !sync_text_same(client->options.last_event_id, copy.last_event_id)) forget_cursor(client);
+  bool other_stream = first_id || !sync_text_same(client->options.order_id, copy.order_id) ||
+                      !sync_text_same(client->options.event_types, copy.event_types);
+  if (other_url) sync_connection_forget_server(&client->connection); /* it has wishes of its own */
+  if (first_id) forget_cursor(client, first_id);
   free_urls(client->alloc, client->urls, client->options.fallback_url_count + 1);
   sync_options_fini(client->alloc, &client->options);
   client->options = copy;
@@ -372,7 +416,9 @@ sync_code sync_client_configure(sync_client *client, const sync_options *options
   sync_recent_resize(&client->recent, duplicate_window(&copy));
   sync_event_names_init(&client->names, &client->options);
   sync_book_set_limits(&client->book, copy.book_limit, SYNC_BOOK_BYTES);
-  sync_poll_configure(client, poll_url);
+  sync_poll_configure(client, &poll_urls);
+  sync_cures_configure(client, other_stream);
+  if (other_stream) client->lacks++; /* what that sent before, nobody has told us */
   return reopen ? sync_client_reconnect(client) : follow_mode(client);
 }
 

@@ -8,6 +8,7 @@
 
 #include "connection.h"
 #include "event.h"
+#include "gaps.h"
 #include "history.h"
 #include "interest.h"
 #include "loop.h"
@@ -87,10 +88,21 @@ struct sync_client {
   struct sync_counters counters;
   sync_event *latest; /* the last event that was kept: the cursor, should memory run out */
   uint64_t seq;
-  unsigned wants;   /* enum sync_want */
-  unsigned signals; /* states and errors on the queue */
+  char *first_id;             /* where to begin, before any event has come: the journal's cursor, or the options' */
+  struct sync_keeper *keeper; /* NULL: there is no journal */
+  unsigned wants;             /* enum sync_want */
+  unsigned signals;           /* states and errors on the queue */
 
-  sync_failure failure;       /* told last; none since the last connect: SYNC_OK */
+  sync_failure failure; /* told last; none since the last connect: SYNC_OK */
+  struct sync_gaps gaps;
+  uint64_t gaps_told;  /* the ledger's revision that the host knows */
+  uint64_t newest_gap; /* number of the last one that it was told of */
+  uint64_t lacks; /* times that something was let go of: a gap given up, an event that could not be read, a stream */
+  uint64_t lacks_made_up; /* as many of them as a snapshot has made up for */
+  uint64_t whole_in;      /* how many streams had been opened when the last whole snapshot was asked */
+  bool resumed;           /* the stream went on behind an id */
+  bool refused;           /* an event was not taken, so that those before it may come first */
+
   bool looking_again;         /* the watchdog's deadline has come: bytes that came before it are read first */
   bool starved;               /* the parser is ahead of `latest` */
   bool behind;                /* the parser's last id is that of a duplicate */
@@ -152,15 +164,27 @@ bool sync_client_bring(sync_client *client, sync_source source, sync_span raw);
 void sync_poll_init(sync_client *client);
 void sync_poll_fini(sync_client *client);
 
-/* Whether there is something to poll. */
+/* Whether there is something to poll: a list of all orders, or the one order that the client is about. */
 bool sync_poll_is_possible(const sync_client *client);
+bool sync_poll_has_whole_list(const sync_client *client);
+bool sync_poll_has_order(const sync_client *client);
 
-/* The url to poll, as `options` have it relative to `base`; NULL: none. SYNC_OK, or `failure`. */
-sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options, char **url,
-                            sync_failure *failure);
+/* Where the poll under way, or the last one, asks. */
+const struct sync_poll_place *sync_poll_place(const sync_client *client);
 
-/* The options are new, and `url`, which is the poll's from now on, is theirs. */
-void sync_poll_configure(sync_client *client, char *url);
+/* The urls to poll; NULL: none. */
+struct sync_poll_urls {
+  char *list;
+  char *order;
+};
+
+/* As `options` have them relative to `base`. SYNC_OK, or `failure`. */
+sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options,
+                            struct sync_poll_urls *urls, sync_failure *failure);
+void sync_poll_urls_free(const sync_allocator *alloc, struct sync_poll_urls *urls);
+
+/* The options are new, and `urls`, which are the poll's from now on, are theirs. */
+void sync_poll_configure(sync_client *client, const struct sync_poll_urls *urls);
 
 /* Polling at the interval is wanted, or not any more; one poll is wanted; nothing is, and what is under way is dropped.
  */
@@ -187,6 +211,32 @@ void sync_snapshots_stop(sync_client *client);
 /* Whether there is one under way and room for what it brings; the next bit of it. */
 bool sync_snapshots_can_go_on(const sync_client *client);
 void sync_snapshots_go_on(sync_client *client);
+
+/* ---- gaps: cures.c ------------------------------------------------------------------------------------------------
+ */
+
+/* The options are new; `other_stream`: so is what the stream sends. */
+void sync_cures_configure(sync_client *client, bool other_stream);
+
+/* A stream is open, and the connection is about to be told; `answered`: its Last-Event-ID, NULL bytes: none. What is
+ * missing is asked for: whenever the stream opens, or a gap does. */
+void sync_cures_open(sync_client *client, const char *answered);
+void sync_cures_seek(sync_client *client);
+
+/* The stream has gone on: with an event that did not come before, or to an id without one. false: what came is not to
+ * be taken; the stream has to be ended, and opened anew behind the last event that was. */
+bool sync_cures_see(sync_client *client, const struct sync_sse_message *message, sync_span type);
+bool sync_cures_see_id(sync_client *client, sync_span id);
+
+/* A poll is asked; it has been taken in to its end, and left nothing out; or not. */
+void sync_cures_begin(sync_client *client, sync_gap_cure cure);
+void sync_cures_end(sync_client *client, bool whole);
+
+/* What the journal knows of gaps has been restored, and is no news. */
+void sync_cures_restored(sync_client *client);
+
+/* Whether there is reason to believe that nothing is missing. */
+bool sync_cures_are_complete(const sync_client *client);
 
 /* ---- mode compare: comparison.c ---------------------------------------------------------------------------------- */
 
@@ -217,6 +267,9 @@ enum sync_books_verdict sync_books_enter(sync_client *client, struct sync_envelo
 
 /* Where to resume: behind the last event that was kept, even if the parser has run ahead of it, or been sent back. */
 sync_span sync_client_resume_id(const sync_client *client);
+
+/* Ends the stream, which is over, and opens it at once behind the last event that was kept. */
+void sync_client_reopen(sync_client *client);
 
 /* Carries out actions in their order, then sets the timer to the connection's deadline. */
 void sync_client_carry_out(sync_client *client, const struct sync_actions *actions);

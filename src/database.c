@@ -240,6 +240,44 @@ void sync_database_close(struct sync_database *database) {
   sync_alloc_free(database->alloc, database);
 }
 
+/* ---- whose file it is -------------------------------------------------------------------------------------------- */
+
+/* SQLITE_OK, or what went wrong. */
+static int read_imprint(sqlite3 *sqlite, struct sync_database_imprint *imprint) {
+  sqlite3_stmt *compiled;
+  int result = sqlite3_prepare_v2(sqlite,
+                                  "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
+                                  " FROM pragma_application_id, pragma_user_version",
+                                  -1, &compiled, NULL);
+  if (result != SQLITE_OK) return result;
+  if (sqlite3_step(compiled) == SQLITE_ROW) {
+    imprint->application_id = sqlite3_column_int64(compiled, 0);
+    imprint->version = sqlite3_column_int64(compiled, 1);
+    imprint->tables = sqlite3_column_int64(compiled, 2);
+  }
+  return sqlite3_finalize(compiled);
+}
+
+/* By SQLite, even if it is but a few bytes of the header: whoever closes a file by himself gives up the locks that
+ * SQLite has on it, in other hands of the same process (https://www.sqlite.org/howtocorrupt.html, section 2.2). */
+sync_code sync_database_look(const sync_allocator *alloc, const char *path, struct sync_database_imprint *imprint) {
+  sqlite3 *sqlite = NULL;
+  char *name = copy_path(alloc, path);
+  *imprint = (struct sync_database_imprint){0, 0, 0};
+  if (!name) return SYNC_NO_MEMORY;
+  if (sqlite3_open_v2(name, &sqlite, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+    (void)read_imprint(sqlite, imprint);
+  (void)sqlite3_close(sqlite);
+  sync_alloc_free(alloc, name);
+  return SYNC_OK;
+}
+
+bool sync_database_imprint(struct sync_database *database, struct sync_database_imprint *imprint) {
+  *imprint = (struct sync_database_imprint){0, 0, 0};
+  int result = read_imprint(database->sqlite, imprint);
+  return result == SQLITE_OK || fail(database, result);
+}
+
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 /* A log that has been deleted counts too: what is written to it would die with this process. */

@@ -19,6 +19,22 @@ struct sync_statement;
 sync_code sync_database_open(struct sync_database **database, const sync_allocator *alloc, const char *path,
                              sync_durability durability, sync_failure *failure);
 
+/* What a file says of itself: whose it is and of which version (PRAGMA application_id, user_version), and how many
+ * tables, indices and views it has. */
+struct sync_database_imprint {
+  int64_t application_id;
+  int64_t version;
+  int64_t tables;
+};
+
+/* Reads it from the file called `path` and changes nothing there, whereas sync_database_open() sets a file up for
+ * write-ahead logging, which shows in its header. Zeros: it cannot be read; to open it says why. SYNC_OK,
+ * SYNC_NO_MEMORY. */
+sync_code sync_database_look(const sync_allocator *alloc, const char *path, struct sync_database_imprint *imprint);
+
+/* The same of the file that is open. false: it failed. */
+bool sync_database_imprint(struct sync_database *database, struct sync_database_imprint *imprint);
+
 /* What it means that the operating system refused a file with this errno: one of the codes above. */
 sync_code sync_database_code(int number);
 

@@ -1,5 +1,6 @@
 /* delivery.c - what a host takes: items, and who they are for; the history; health and metrics. */
 #include "client.h"
+#include "keeper.h"
 #include "options.h"
 
 /* ---- items ------------------------------------------------------------------------------------------------------- */
@@ -22,16 +23,18 @@ static void take_sample(sync_client *client) {
 }
 
 static bool is_signal(sync_item_kind kind) {
-  return kind == SYNC_ITEM_STATE || kind == SYNC_ITEM_ERROR || kind == SYNC_ITEM_POLLED;
+  return kind == SYNC_ITEM_STATE || kind == SYNC_ITEM_ERROR || kind == SYNC_ITEM_POLLED || kind == SYNC_ITEM_GAP;
 }
 
 bool sync_client_next(sync_client *client, sync_item *item) {
   if (!sync_loop_ours(client->loop)) return false;
   struct sync_entry *current = &client->current;
+  if (current->kind == SYNC_ITEM_EVENT) sync_keeper_finish(client, current->event);
   sync_entry_fini(client->alloc, current);
   sync_match_clear(&client->match);
   if (!sync_queue_pop(&client->queue, current)) {
     *current = (struct sync_entry){.kind = SYNC_ITEM_ASK};
+    sync_keeper_rest(client);
     sync_link_remove(&client->ready_link);
     if (sync_link_alone(&client->loop->ready)) sync_loop_settle(client->loop);
     return false;
@@ -45,7 +48,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
     item->resumed = current->resumed;
     break;
   case SYNC_ITEM_ERROR: item->failure = current->failure; break;
-  case SYNC_ITEM_EVENT: match_current(client); /* fall through */
+  case SYNC_ITEM_EVENT: sync_keeper_secure(client, current->event); match_current(client); /* fall through */
   case SYNC_ITEM_COMMENT:
     item->event = current->event;
     take_sample(client);
@@ -54,6 +57,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
   case SYNC_ITEM_ASKED:
   case SYNC_ITEM_LISTED: item->event = current->event; break;
   case SYNC_ITEM_POLLED: item->poll = current->poll; break;
+  case SYNC_ITEM_GAP: item->gap = current->gap; break;
   case SYNC_ITEM_ASK:
   case SYNC_ITEM_FETCH: break;
   }
@@ -111,7 +115,10 @@ void sync_client_health(const sync_client *client, sync_health *health) {
       .latency_p50_ms = sync_latency_quantile_us(&client->latency, 0.50) / 1000,
       .latency_p99_ms = sync_latency_quantile_us(&client->latency, 0.99) / 1000,
       .last_event_id = sync_client_resume_id(client),
+      .open_gaps = sync_gaps_open_count(&client->gaps),
+      .complete = sync_cures_are_complete(client),
   };
+  sync_keeper_health(client, health);
 }
 
 void sync_client_metrics(const sync_client *client, sync_metrics *metrics) {

@@ -76,6 +76,22 @@ static const struct row table[SYNC_CODE_COUNT] = {
                           RETRY},
     [SYNC_HANDLER] = {"HANDLER", "a handler raised an error", "fix the handler; other handlers got the event", FATAL},
     [SYNC_TIMEOUT] = {"TIMEOUT", "nothing came in the time given", "wait longer, or look at health()", RETRY},
+    [SYNC_JOURNAL_FULL] = {"JOURNAL_FULL", "the disk of the journal is full",
+                           "make room; journaling goes on by itself, with all that came meanwhile", RETRY},
+    [SYNC_JOURNAL_READ_ONLY] = {"JOURNAL_READ_ONLY", "the journal cannot be written",
+                                "give this user the right to write the file and its folder", CONFIGURATION},
+    [SYNC_JOURNAL_CORRUPT] = {"JOURNAL_CORRUPT", "the journal is damaged, or no SQLite file",
+                              "move the file away: a new one is made; docs/journal.md says how to rescue the old one",
+                              CONFIGURATION},
+    [SYNC_JOURNAL_SCHEMA] = {"JOURNAL_SCHEMA", "a later version of ordersync made the journal, or another program",
+                             "update ordersync, or name another file", CONFIGURATION},
+    [SYNC_JOURNAL_LOCKED] = {"JOURNAL_LOCKED", "somebody else has the journal",
+                             "end the process that is named, or name another file", CONFIGURATION},
+    [SYNC_JOURNAL_GONE] = {"JOURNAL_GONE", "the journal was deleted or replaced while it was open",
+                           "leave the file alone; a new one has been begun", RETRY},
+    [SYNC_JOURNAL_IO] = {"JOURNAL_IO", "the disk of the journal failed", "look at the disk and at the system's log",
+                         RETRY},
+    [SYNC_NO_JOURNAL] = {"NO_JOURNAL", "this needs a journal", "set the option persistence", CONFIGURATION},
 };
 
 static const struct row *row_of(sync_code code) {

@@ -16,7 +16,10 @@ struct sync_event {
   struct sync_segment *home;
   uint64_t seq;
   int64_t received_at_ms;
+  uint64_t fingerprint;
   bool whole; /* timestamp and data are known */
+  bool redelivered;
+  bool acknowledged;
   sync_source source;
   struct text texts[SYNC_EVENT_RAW + 1];
 };
@@ -187,7 +190,15 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
   sync_event *event = sync_segments_take(segments, bytes, &home);
   if (!event) return NULL;
   *event = (sync_event){
-      .home = home, .seq = seq, .received_at_ms = received_at_ms, .whole = envelope->whole, .source = envelope->source};
+      .home = home,
+      .seq = seq,
+      .received_at_ms = received_at_ms,
+      .fingerprint = envelope->fingerprint,
+      .whole = envelope->whole,
+      .redelivered = envelope->redelivered,
+      .acknowledged = envelope->acknowledged,
+      .source = envelope->source,
+  };
   struct writer writer = {event, (char *)(event + 1), {NULL, 0}};
   put_text(&writer, SYNC_EVENT_RAW, message->data, false);
   writer.raw = message->data;
@@ -229,6 +240,18 @@ int64_t sync_event_received_at_ms(const sync_event *event) {
 
 sync_source sync_event_source(const sync_event *event) {
   return event->source;
+}
+
+uint64_t sync_event_fingerprint(const sync_event *event) {
+  return event->fingerprint;
+}
+
+bool sync_event_redelivered(const sync_event *event) {
+  return event->redelivered;
+}
+
+bool sync_event_acknowledged(const sync_event *event) {
+  return event->acknowledged;
 }
 
 const void *sync_event_home(const sync_event *event) {

@@ -37,8 +37,11 @@ struct sync_envelope {
   bool type_escaped; /* has JSON escapes, as the other two */
   bool order_id_escaped;
   bool timestamp_escaped;
-  bool whole;               /* opened to its end */
-  sync_source source;       /* the caller's to set, as is */
+  bool whole;           /* opened to its end */
+  sync_source source;   /* the caller's to set, as are */
+  uint64_t fingerprint; /* recent.h's; 0: none */
+  bool redelivered;
+  bool acknowledged;        /* and */
   sync_span previous_stage; /* what the book says, in plain text; empty: nothing */
   sync_json json;           /* where the walk stands */
 };
@@ -58,5 +61,8 @@ sync_event *sync_event_new(struct sync_segments *segments, const struct sync_sse
 
 /* Finds what the record of a message that was only looked at does not know yet. Of bad JSON, `data` is all of it. */
 void sync_event_complete(sync_event *event, const struct sync_event_names *names, sync_decode decode);
+
+/* Its fingerprint, as the envelope had it. */
+uint64_t sync_event_fingerprint(const sync_event *event);
 
 #endif

@@ -36,6 +36,14 @@ static size_t place_of(const struct sync_held *held, uint64_t seq) {
   return low;
 }
 
+static bool is_at(const struct sync_held *held, size_t place, uint64_t seq) {
+  return place < held->end && held->list[place].seq == seq;
+}
+
+bool sync_held_has(const struct sync_held *held, uint64_t seq) {
+  return is_at(held, place_of(held, seq), seq);
+}
+
 static void move(struct sync_held *held, size_t to, size_t from) {
   memmove(held->list + to, held->list + from, (held->end - from) * sizeof *held->list);
 }
@@ -60,7 +68,7 @@ bool sync_held_add(struct sync_held *held, sync_event *event) {
   uint64_t seq = sync_event_seq(event);
   if (!make_room(held)) return false;
   size_t place = place_of(held, seq);
-  if (place < held->end && held->list[place].seq == seq) return true;
+  if (is_at(held, place, seq)) return true;
   move(held, place + 1, place);
   held->end++;
   held->list[place] = (struct sync_held_event){seq, event};
@@ -70,7 +78,7 @@ bool sync_held_add(struct sync_held *held, sync_event *event) {
 
 bool sync_held_remove(struct sync_held *held, uint64_t seq) {
   size_t place = place_of(held, seq);
-  if (place == held->end || held->list[place].seq != seq) return false;
+  if (!is_at(held, place, seq)) return false;
   sync_event_release(held->list[place].event);
   if (place == held->first) {
     held->first++;

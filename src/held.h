@@ -30,6 +30,8 @@ bool sync_held_add(struct sync_held *held, sync_event *event);
 /* Lets it go; false: it was not held. */
 bool sync_held_remove(struct sync_held *held, uint64_t seq);
 
+bool sync_held_has(const struct sync_held *held, uint64_t seq);
+
 /* The `index`-th, the oldest first; NULL: not so many. */
 sync_event *sync_held_get(const struct sync_held *held, size_t index);
 

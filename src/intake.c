@@ -5,6 +5,7 @@
  */
 #include "client.h"
 #include "error.h"
+#include "keeper.h"
 #include "renewal.h"
 #include "span.h"
 #include "url.h"
@@ -22,9 +23,14 @@ static bool is_heartbeat(sync_span type) {
   return sync_span_is(type, "heartbeat");
 }
 
+/* Back-pressure: what has come waits for the host. */
+static bool is_full(const sync_client *client) {
+  return sync_queue_full(&client->queue) || sync_keeper_is_full(client);
+}
+
 /* Whether the parser may go on to the next message. */
 static bool may_go_on(sync_client *client) {
-  if (client->starved || sync_queue_full(&client->queue)) return false;
+  if (client->starved || is_full(client)) return false;
   return ++client->since_look % MESSAGES_A_LOOK != 0 || !sync_loop_over_budget(client->loop);
 }
 
@@ -76,7 +82,8 @@ static struct demand demand_for(const sync_client *client, const struct sync_env
 static bool keep_event(sync_client *client, const struct sync_sse_message *message,
                        const struct sync_envelope *envelope, const struct demand *demand) {
   sync_event *event = sync_event_new(&client->segments, message, envelope, client->seq + 1, client->chunk_at_ms);
-  bool kept = event && (!demand->wanted || queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
+  bool kept = event && sync_keeper_keep(client, event, demand->wanted) &&
+              (!demand->wanted || queue_event(client, SYNC_ITEM_EVENT, event, demand->only));
   if (kept) {
     client->seq++;
     if (envelope->source == SYNC_SOURCE_STREAM) {
@@ -97,6 +104,7 @@ static void tell_bad_json(sync_client *client, const struct sync_sse_message *me
                    message->id.bytes, (int)message->type.length, message->type.bytes, message->data.length, at_byte + 1,
                    length, message->data.bytes);
   client->counters.totals.parse_errors++;
+  client->lacks++;
   sync_client_tell_failure(client, &failure);
 }
 
@@ -140,6 +148,17 @@ static bool take(sync_client *client, const struct sync_sse_message *message, st
   return true;
 }
 
+/* What is missing before it comes first: the exchange ends, and the next one begins behind the last event kept. */
+static bool refuse(sync_client *client) {
+  client->starved = client->refused = true;
+  return may_go_on(client);
+}
+
+static bool on_moved(void *arg, sync_span id) {
+  sync_client *client = arg;
+  return sync_cures_see_id(client, id) ? may_go_on(client) : refuse(client);
+}
+
 static bool on_message(void *arg, const struct sync_sse_message *message) {
   sync_client *client = arg;
   uint64_t fingerprint = fingerprint_of(client, message);
@@ -152,9 +171,11 @@ static bool on_message(void *arg, const struct sync_sse_message *message) {
   struct sync_envelope envelope;
   size_t at_byte = 0;
   bool sound = sync_event_look(&client->names, decode, message, &envelope, &at_byte);
+  if (!sync_cures_see(client, message, sound ? envelope.type : message->type)) return refuse(client);
+  envelope.fingerprint = message->has_id ? fingerprint : 0;
   struct demand demand = {.wanted = false};
   if (sound) demand = demand_for(client, &envelope);
-  if (demand.wanted || (sound && sync_books_are_kept(client)))
+  if (demand.wanted || (sound && (sync_books_are_kept(client) || client->keeper)))
     sound = sync_event_check(&client->names, decode, message, &envelope, &at_byte);
   if (!sound) {
     tell_bad_json(client, message, at_byte);
@@ -209,6 +230,7 @@ static void on_too_large(void *arg, sync_span id) {
   sync_failure_set(&failure, SYNC_EVENT_TOO_LARGE, "the event after id '%.*s' is larger than max_event_bytes (%zu)",
                    (int)id.length, id.bytes, client->options.max_event_bytes);
   client->counters.totals.too_large++;
+  client->lacks++;
   sync_client_tell_failure(client, &failure);
 }
 
@@ -230,8 +252,9 @@ static void tell_unverified(sync_client *client, const struct sync_stream *strea
   sync_client_tell_failure(client, &failure);
 }
 
-static void open_stream(sync_client *client) {
+static void open_stream(sync_client *client, const char *answered) {
   struct sync_actions actions = {.count = 0};
+  sync_cures_open(client, answered);
   sync_connection_opened(&client->connection, sync_loop_now_ms(client->loop), &actions);
   sync_client_carry_out(client, &actions);
 }
@@ -247,7 +270,7 @@ static enum sync_body on_response(void *arg, const struct sync_response *respons
   }
   tell_unverified(client, stream);
   if (stream == client->stream)
-    open_stream(client);
+    open_stream(client, response->last_event_id);
   else
     sync_renewal_opened(&client->connection, sync_loop_now_ms(client->loop));
   sync_client_set_timer(client);
@@ -256,12 +279,12 @@ static enum sync_body on_response(void *arg, const struct sync_response *respons
 
 /* A successor's bytes wait until it takes over. */
 static bool may_parse(const sync_client *client, const struct sync_stream *stream) {
-  return stream == client->stream && !client->starved && !sync_queue_full(&client->queue) &&
-         sync_loop_may_read(client->loop);
+  return stream == client->stream && !client->starved && !is_full(client) && sync_loop_may_read(client->loop);
 }
 
 static size_t starve(struct sync_stream *stream) {
-  sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
+  if (!stream->client->refused)
+    sync_failure_set(&stream->failure, SYNC_NO_MEMORY, "no memory for an event; resuming before it");
   stream->ending = true;
   return SYNC_EXCHANGE_FAIL;
 }
@@ -275,7 +298,7 @@ static void prove(sync_client *client) {
 }
 
 static size_t on_bytes(void *arg, const char *bytes, size_t length) {
-  static const struct sync_sse_sink callbacks = {on_message, on_comment, on_retry, on_too_large, NULL};
+  static const struct sync_sse_sink callbacks = {on_message, on_comment, on_retry, on_too_large, on_moved, NULL};
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
   struct sync_sse_sink sink = callbacks;
@@ -303,7 +326,7 @@ static size_t on_bytes(void *arg, const char *bytes, size_t length) {
 static bool has_room(void *arg) {
   const struct sync_stream *stream = arg;
   const sync_client *client = stream->client;
-  return stream == client->stream && client->queue.count <= client->queue.limit / 2;
+  return stream == client->stream && client->queue.count <= client->queue.limit / 2 && !sync_keeper_is_full(client);
 }
 
 /* What ended the exchange: our own reason, with a look at what the server sent instead; or the transport's. */
@@ -321,6 +344,10 @@ static sync_failure ending_of(const struct sync_stream *stream, sync_code code, 
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   struct sync_stream *stream = arg;
   if (sync_stream_moves_on(stream)) return;
+  if (stream == stream->client->stream && stream->client->refused) {
+    sync_client_reopen(stream->client);
+    return;
+  }
   sync_failure failure = ending_of(stream, code, text, excerpt);
   sync_client_end(stream, &failure);
 }

@@ -14,6 +14,7 @@
 #endif
 
 #include "error.h"
+#include "keeper.h"
 
 /* A loop that is played begins at midnight, 1 January 2026, UTC: tests see the same times every time. */
 #define PLAYED_BEGINS_AT_MS 1767225600000
@@ -303,6 +304,12 @@ static void wait_for_items(sync_loop *loop, int timeout_ms) {
   uv_timer_stop(&loop->patience);
 }
 
+/* What a step brought is on disk before anybody gets it. */
+static void settle_journals(sync_loop *loop) {
+  for (struct sync_link *link = loop->clients.next; link != &loop->clients; link = link->next)
+    if (link->client->keeper) sync_keeper_settle(link->client);
+}
+
 sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   if (!sync_loop_ours(loop)) return SYNC_FORKED;
   loop->budget_us = budget_us > 0 ? budget_us : 0;
@@ -313,6 +320,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
   go_on_with_snapshots(loop);
   if (sync_loop_is_played(loop)) {
     sync_played_resume(loop);
+    settle_journals(loop);
     return SYNC_OK;
   }
   sync_transport_resume(loop->transport);
@@ -322,6 +330,7 @@ sync_code sync_loop_step(sync_loop *loop, int timeout_ms, int64_t budget_us) {
     wait_for_items(loop, timeout_ms);
   else
     uv_run(&loop->uv, UV_RUN_NOWAIT);
+  settle_journals(loop);
   if (!has_work(loop)) sync_loop_settle(loop); /* with work, the end of the drain that follows does */
   return SYNC_OK;
 }

@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "lua_event.h"
-#include "lua_json.h"
+#include "lua_gaps.h"
+#include "lua_journal.h"
 #include "lua_options.h"
+#include "lua_orders.h"
 #include "lua_played.h"
+#include "lua_table.h"
 
 #define CLIENT_TYPE "sync.client"
 
@@ -32,6 +35,11 @@ sync_client *lua_client_check(lua_State *L) {
   return check_handle(L)->client;
 }
 
+sync_client *lua_client_at(lua_State *L, int index) {
+  const struct handle *handle = lua_touserdata(L, index);
+  return handle->client;
+}
+
 int lua_push_failure(lua_State *L, sync_code code, const char *message) {
   lua_pushnil(L);
   lua_pushfstring(L, "%s: %s (%s)", sync_code_name(code), message, sync_code_hint(code));
@@ -39,8 +47,7 @@ int lua_push_failure(lua_State *L, sync_code code, const char *message) {
   return 3;
 }
 
-/* true; or nil and why. */
-static int push_outcome(lua_State *L, sync_code code) {
+int lua_push_outcome(lua_State *L, sync_code code) {
   if (code != SYNC_OK) return lua_push_failure(L, code, sync_code_text(code));
   lua_pushboolean(L, 1);
   return 1;
@@ -85,25 +92,25 @@ static int client_close(lua_State *L) {
 
 /* ---- what the host wants ----------------------------------------------------------------------------------------- */
 
-static int command(lua_State *L, sync_code (*act)(sync_client *client)) {
+int lua_client_command(lua_State *L, sync_code (*act)(sync_client *client)) {
   struct handle *handle = check_handle(L);
-  return push_outcome(L, handle->client ? act(handle->client) : SYNC_CLOSED);
+  return lua_push_outcome(L, handle->client ? act(handle->client) : SYNC_CLOSED);
 }
 
 static int client_connect(lua_State *L) {
-  return command(L, sync_client_connect);
+  return lua_client_command(L, sync_client_connect);
 }
 
 static int client_disconnect(lua_State *L) {
-  return command(L, sync_client_disconnect);
+  return lua_client_command(L, sync_client_disconnect);
 }
 
 static int client_reconnect(lua_State *L) {
-  return command(L, sync_client_reconnect);
+  return lua_client_command(L, sync_client_reconnect);
 }
 
 static int client_network_changed(lua_State *L) {
-  return command(L, sync_client_network_changed);
+  return lua_client_command(L, sync_client_network_changed);
 }
 
 /* core:configure(options): all of them, as to core.client() */
@@ -112,12 +119,12 @@ static int client_configure(lua_State *L) {
   sync_options options;
   sync_failure failure = {.code = SYNC_OK};
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  if (!handle->client) return lua_push_outcome(L, SYNC_CLOSED);
   lua_options_read(L, 2, &options);
   if (sync_client_configure(handle->client, &options, &failure) != SYNC_OK)
     return lua_push_failure(L, failure.code, failure.message);
   set_decode(L, handle, options.decode);
-  return push_outcome(L, SYNC_OK);
+  return lua_push_outcome(L, SYNC_OK);
 }
 
 /* core:answer({name, value, ...}, ttl_ms): nil or 0: without end */
@@ -127,16 +134,16 @@ static int client_answer(lua_State *L) {
   sync_failure failure = {.code = SYNC_OK};
   size_t count;
   const sync_header *headers = lua_options_headers(L, 2, &count);
-  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  if (!handle->client) return lua_push_outcome(L, SYNC_CLOSED);
   sync_code code = sync_client_answer(handle->client, headers, count, ttl_ms, &failure);
-  return code == SYNC_HEADER ? lua_push_failure(L, code, failure.message) : push_outcome(L, code);
+  return code == SYNC_HEADER ? lua_push_failure(L, code, failure.message) : lua_push_outcome(L, code);
 }
 
 /* core:refuse(why) */
 static int client_refuse(lua_State *L) {
   struct handle *handle = check_handle(L);
   const char *why = luaL_checkstring(L, 2);
-  return push_outcome(L, handle->client ? sync_client_refuse(handle->client, why) : SYNC_CLOSED);
+  return lua_push_outcome(L, handle->client ? sync_client_refuse(handle->client, why) : SYNC_CLOSED);
 }
 
 /* core:want(every_event, comments, pull) */
@@ -171,9 +178,9 @@ static int client_subscribe(lua_State *L) {
   lua_settop(L, 3);
   filter.order_ids = read_texts(L, 2, &filter.order_id_count);
   filter.types = read_texts(L, 3, &filter.type_count);
-  if (!handle->client) return push_outcome(L, SYNC_CLOSED);
+  if (!handle->client) return lua_push_outcome(L, SYNC_CLOSED);
   uint64_t id = sync_client_subscribe(handle->client, &filter);
-  if (id == 0) return push_outcome(L, sync_loop_forked(handle->loop) ? SYNC_FORKED : SYNC_NO_MEMORY);
+  if (id == 0) return lua_push_outcome(L, sync_loop_forked(handle->loop) ? SYNC_FORKED : SYNC_NO_MEMORY);
   compat_push_integer(L, (int64_t)id);
   return 1;
 }
@@ -186,44 +193,24 @@ static int client_unsubscribe(lua_State *L) {
 
 /* ---- what arrives ------------------------------------------------------------------------------------------------ */
 
-static void set_text(lua_State *L, const char *name, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
-static void set_number(lua_State *L, const char *name, int64_t value) {
-  compat_push_integer(L, value);
-  lua_setfield(L, -2, name);
-}
-
-static void set_fraction(lua_State *L, const char *name, double value) {
-  lua_pushnumber(L, (lua_Number)value);
-  lua_setfield(L, -2, name);
-}
-
-static void set_flag(lua_State *L, const char *name, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static void push_failure_table(lua_State *L, const sync_failure *failure) {
   lua_createtable(L, 0, 9);
-  set_text(L, "code", sync_code_name(failure->code));
-  set_text(L, "class", sync_class_name(failure->error_class));
-  set_text(L, "message", failure->message);
-  set_text(L, "hint", sync_code_hint(failure->code));
-  set_flag(L, "retryable", failure->retryable);
-  if (failure->status) set_number(L, "status", failure->status);
-  if (failure->attempt) set_number(L, "attempt", failure->attempt);
-  if (failure->next_retry_at_ms) set_number(L, "next_retry_at", failure->next_retry_at_ms);
+  lua_set_text(L, "code", sync_code_name(failure->code));
+  lua_set_text(L, "class", sync_class_name(failure->error_class));
+  lua_set_text(L, "message", failure->message);
+  lua_set_text(L, "hint", sync_code_hint(failure->code));
+  lua_set_flag(L, "retryable", failure->retryable);
+  if (failure->status) lua_set_number(L, "status", failure->status);
+  if (failure->attempt) lua_set_number(L, "attempt", failure->attempt);
+  if (failure->next_retry_at_ms) lua_set_number(L, "next_retry_at", failure->next_retry_at_ms);
 }
 
 /* What stream or poll says of an order, for the comparison of the two. */
 static void set_word(lua_State *L, const char *kind, const sync_event *event) {
   sync_span type = sync_event_text(event, SYNC_EVENT_TYPE), order_id = sync_event_text(event, SYNC_EVENT_ORDER_ID);
-  set_text(L, "kind", kind);
-  set_number(L, "at_ms", sync_event_received_at_ms(event));
-  if (type.length) set_flag(L, "deleted", true); /* it has no other */
+  lua_set_text(L, "kind", kind);
+  lua_set_number(L, "at_ms", sync_event_received_at_ms(event));
+  if (type.length) lua_set_flag(L, "deleted", true); /* it has no other */
   if (order_id.length == 0) return;
   compat_push_span(L, order_id);
   lua_setfield(L, -2, "order_id");
@@ -234,33 +221,38 @@ static void set_word(lua_State *L, const char *kind, const sync_event *event) {
 static void push_signal(lua_State *L, const sync_item *item) {
   if (item->kind == SYNC_ITEM_ERROR) {
     push_failure_table(L, item->failure);
-    set_text(L, "kind", "error");
+    lua_set_text(L, "kind", "error");
     return;
   }
   lua_createtable(L, 0, 3);
   switch (item->kind) {
   case SYNC_ITEM_STATE:
-    set_text(L, "kind", "state");
-    set_text(L, "from", sync_state_name(item->from));
-    set_text(L, "to", sync_state_name(item->to));
-    if (item->resumed) set_flag(L, "resumed", true);
+    lua_set_text(L, "kind", "state");
+    lua_set_text(L, "from", sync_state_name(item->from));
+    lua_set_text(L, "to", sync_state_name(item->to));
+    if (item->resumed) lua_set_flag(L, "resumed", true);
     break;
   case SYNC_ITEM_HEARD: set_word(L, "heard", item->event); break;
   case SYNC_ITEM_ASKED: set_word(L, "asked", item->event); break;
   case SYNC_ITEM_LISTED: set_word(L, "listed", item->event); break;
   case SYNC_ITEM_COMMENT:
-    set_text(L, "kind", "comment");
+    lua_set_text(L, "kind", "comment");
     compat_push_span(L, sync_event_text(item->event, SYNC_EVENT_RAW));
     lua_setfield(L, -2, "text");
     break;
   case SYNC_ITEM_POLLED:
-    set_text(L, "kind", "polled");
-    set_text(L, "source", sync_source_name(item->poll->source));
-    set_flag(L, "unchanged", item->poll->unchanged);
-    set_number(L, "orders", (int64_t)item->poll->orders);
-    set_number(L, "changed", (int64_t)item->poll->changed);
+    lua_set_text(L, "kind", "polled");
+    lua_set_text(L, "source", sync_source_name(item->poll->source));
+    lua_set_flag(L, "unchanged", item->poll->unchanged);
+    lua_set_number(L, "orders", (int64_t)item->poll->orders);
+    lua_set_number(L, "changed", (int64_t)item->poll->changed);
     break;
-  default: set_text(L, "kind", item->kind == SYNC_ITEM_FETCH ? "fetch" : "ask"); break;
+  case SYNC_ITEM_GAP:
+    lua_set_text(L, "kind", "gap");
+    lua_gap_push(L, item->gap);
+    lua_setfield(L, -2, "gap");
+    break;
+  default: lua_set_text(L, "kind", item->kind == SYNC_ITEM_FETCH ? "fetch" : "ask"); break;
   }
 }
 
@@ -345,89 +337,6 @@ static int client_historian(lua_State *L) {
   return 1;
 }
 
-/* ---- polling and the order book ---------------------------------------------------------------------------------- */
-
-static int client_poll(lua_State *L) {
-  return command(L, sync_client_poll);
-}
-
-static int client_start_polling(lua_State *L) {
-  return command(L, sync_client_start_polling);
-}
-
-static int client_stop_polling(lua_State *L) {
-  return command(L, sync_client_stop_polling);
-}
-
-/* core:snapshot(json): "": nothing has changed */
-static int client_snapshot(lua_State *L) {
-  struct handle *handle = check_handle(L);
-  sync_span json;
-  json.bytes = luaL_checklstring(L, 2, &json.length);
-  return push_outcome(L, handle->client ? sync_client_snapshot(handle->client, json) : SYNC_CLOSED);
-}
-
-/* core:snapshot_failed(why) */
-static int client_snapshot_failed(lua_State *L) {
-  struct handle *handle = check_handle(L);
-  const char *why = luaL_checkstring(L, 2);
-  return push_outcome(L, handle->client ? sync_client_snapshot_failed(handle->client, why) : SYNC_CLOSED);
-}
-
-/* The order's own members, and how it came by them. */
-static void push_order(lua_State *L, const sync_order *order) {
-  if (!lua_json_push(L, order->json, lua_upvalueindex(1))) lua_newtable(L);
-  set_number(L, "as_of", order->as_of_ms);
-  set_text(L, "source", sync_source_name(order->source));
-}
-
-/* core:librarian(): two functions, order(id): the order or nothing; and each(place): a place and an order, from nil to
- * nil. They have what makes tables of JSON. */
-static int order_by_id(lua_State *L) {
-  const struct handle *handle = lua_touserdata(L, lua_upvalueindex(LUA_JSON_MEMORY_VALUES + 1));
-  sync_order order;
-  sync_span id;
-  id.bytes = luaL_checklstring(L, 1, &id.length);
-  if (!handle->client || !sync_client_order(handle->client, id, &order)) return 0;
-  push_order(L, &order);
-  return 1;
-}
-
-static int next_order(lua_State *L) {
-  const struct handle *handle = lua_touserdata(L, lua_upvalueindex(LUA_JSON_MEMORY_VALUES + 1));
-  sync_order order;
-  lua_settop(L, 1);
-  sync_order_place *place = lua_touserdata(L, 1);
-  if (!place) {
-    place = lua_newuserdata(L, sizeof *place);
-    memset(place, 0, sizeof *place);
-    lua_replace(L, 1);
-  }
-  if (!handle->client || !sync_client_each_order(handle->client, place, &order)) return 0;
-  compat_push_span(L, order.stage);
-  compat_push_span(L, order.payment);
-  compat_push_span(L, order.status);
-  compat_push_integer(L, order.updated_ms);
-  compat_push_span(L, order.id);
-  return 6;
-}
-
-/* What has been learned of orders is shared: all clients' look alike, and it takes kilobytes. */
-static void push_librarian(lua_State *L, lua_CFunction function) {
-  luaL_getmetatable(L, CLIENT_TYPE);
-  for (int value = 1; value <= LUA_JSON_MEMORY_VALUES; value++) lua_rawgeti(L, -value, value);
-  lua_remove(L, -1 - LUA_JSON_MEMORY_VALUES);
-  lua_pushvalue(L, 1);
-  lua_pushcclosure(L, function, LUA_JSON_MEMORY_VALUES + 1);
-}
-
-static int client_librarian(lua_State *L) {
-  check_handle(L);
-  push_librarian(L, order_by_id);
-  push_librarian(L, next_order);
-  return 2;
-}
-
 /* ---- health and metrics ------------------------------------------------------------------------------------------ */
 
 static int client_state(lua_State *L) {
@@ -436,24 +345,39 @@ static int client_state(lua_State *L) {
   return 1;
 }
 
+static void set_journal(lua_State *L, const sync_health *health) {
+  lua_createtable(L, 0, 5);
+  lua_set_flag(L, "ok", health->journal.code == SYNC_OK);
+  lua_set_number(L, "unsaved", (int64_t)health->unsaved);
+  lua_set_number(L, "waiting_for_ack", (int64_t)health->waiting_for_ack);
+  if (health->journal.code != SYNC_OK) {
+    push_failure_table(L, &health->journal);
+    lua_setfield(L, -2, "error");
+    lua_set_number(L, "failing_since", health->journal_failing_since_ms);
+  }
+  lua_setfield(L, -2, "journal");
+}
+
 static int client_health(lua_State *L) {
   const struct handle *handle = check_handle(L);
   sync_health health;
   if (!handle->client) return 0;
   sync_client_health(handle->client, &health);
   lua_createtable(L, 0, 20);
-  set_text(L, "state", sync_state_name(health.state));
-  set_number(L, "uptime_ms", health.uptime_ms);
-  set_number(L, "total_events", (int64_t)health.total_events);
-  set_number(L, "total_reconnects", (int64_t)health.total_reconnects);
-  set_number(L, "idle_timeout_ms", health.idle_timeout_ms);
-  set_number(L, "failed_polls", health.failed_polls);
-  if (health.data_age_ms >= 0) set_number(L, "data_age_ms", health.data_age_ms);
-  if (health.last_connected_at_ms) set_number(L, "last_connected_at", health.last_connected_at_ms);
-  if (health.next_retry_at_ms) set_number(L, "next_retry_at", health.next_retry_at_ms);
+  lua_set_text(L, "state", sync_state_name(health.state));
+  lua_set_number(L, "uptime_ms", health.uptime_ms);
+  lua_set_number(L, "total_events", (int64_t)health.total_events);
+  lua_set_number(L, "total_reconnects", (int64_t)health.total_reconnects);
+  lua_set_number(L, "idle_timeout_ms", health.idle_timeout_ms);
+  lua_set_number(L, "failed_polls", health.failed_polls);
+  lua_set_number(L, "open_gaps", (int64_t)health.open_gaps);
+  lua_set_flag(L, "complete", health.complete);
+  if (health.data_age_ms >= 0) lua_set_number(L, "data_age_ms", health.data_age_ms);
+  if (health.last_connected_at_ms) lua_set_number(L, "last_connected_at", health.last_connected_at_ms);
+  if (health.next_retry_at_ms) lua_set_number(L, "next_retry_at", health.next_retry_at_ms);
   lua_createtable(L, 0, 2);
-  set_fraction(L, "p50", health.latency_p50_ms);
-  set_fraction(L, "p99", health.latency_p99_ms);
+  lua_set_fraction(L, "p50", health.latency_p50_ms);
+  lua_set_fraction(L, "p99", health.latency_p99_ms);
   lua_setfield(L, -2, "latency_ms");
   if (health.last_event_id.length) {
     compat_push_span(L, health.last_event_id);
@@ -463,6 +387,7 @@ static int client_health(lua_State *L) {
     push_failure_table(L, &health.last_failure);
     lua_setfield(L, -2, "error");
   }
+  if (health.has_journal) set_journal(L, &health);
   return 1;
 }
 
@@ -486,6 +411,10 @@ static const struct metric {
     {"poll_sessions", offsetof(sync_metrics, poll_sessions)},
     {"polling_ms", offsetof(sync_metrics, polling_ms)},
     {"duplicates", offsetof(sync_metrics, duplicates)},
+    {"gaps", offsetof(sync_metrics, gaps)},
+    {"redelivered", offsetof(sync_metrics, redelivered)},
+    {"dead_letters", offsetof(sync_metrics, dead_letters)},
+    {"commits", offsetof(sync_metrics, commits)},
     {"renewals", offsetof(sync_metrics, renewals)},
     {"failures", offsetof(sync_metrics, failures)},
     {"untold", offsetof(sync_metrics, untold)},
@@ -515,7 +444,7 @@ static int client_metrics(lua_State *L) {
   for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
     int64_t value; /* unsigned counts stay far below the sign */
     memcpy(&value, (const char *)&values + metrics[i].offset, sizeof value);
-    set_number(L, metrics[i].name, value);
+    lua_set_number(L, metrics[i].name, value);
   }
   push_event_counts(L, handle->client);
   lua_setfield(L, -2, "event_counts");
@@ -534,13 +463,7 @@ void lua_client_open(lua_State *L) {
       {"disconnect", client_disconnect},
       {"health", client_health},
       {"historian", client_historian},
-      {"librarian", client_librarian},
       {"metrics", client_metrics},
-      {"poll", client_poll},
-      {"snapshot", client_snapshot},
-      {"snapshot_failed", client_snapshot_failed},
-      {"start_polling", client_start_polling},
-      {"stop_polling", client_stop_polling},
       {"network_changed", client_network_changed},
       {"reconnect", client_reconnect},
       {"refuse", client_refuse},
@@ -555,8 +478,9 @@ void lua_client_open(lua_State *L) {
   luaL_newmetatable(L, CLIENT_TYPE);
   compat_set_functions(L, functions);
   lua_played_open(L);
-  lua_json_push_memory(L);
-  for (int value = LUA_JSON_MEMORY_VALUES; value >= 1; value--) lua_rawseti(L, -1 - value, value);
+  lua_orders_open(L);
+  lua_gaps_open(L);
+  lua_journal_open(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

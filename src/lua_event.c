@@ -73,9 +73,15 @@ static int push_source(lua_State *L, const sync_event *event, sync_decode decode
   return 1;
 }
 
-static int push_false(lua_State *L, const sync_event *event, sync_decode decode) {
-  (void)event, (void)decode;
-  lua_pushboolean(L, 0);
+static int push_redelivered(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  lua_pushboolean(L, sync_event_redelivered(event));
+  return 1;
+}
+
+static int push_acknowledged(lua_State *L, const sync_event *event, sync_decode decode) {
+  (void)decode;
+  lua_pushboolean(L, sync_event_acknowledged(event));
   return 1;
 }
 
@@ -126,8 +132,8 @@ static const struct field {
     {"received_at", push_received_at},
     {"source", push_source},
     {"seq", push_seq},
-    {"redelivered", push_false},
-    {"acknowledged", push_false},
+    {"redelivered", push_redelivered},
+    {"acknowledged", push_acknowledged},
     {"raw", push_raw},
 };
 
@@ -240,6 +246,17 @@ void lua_event_push(lua_State *L, sync_event *event, sync_decode decode) {
   }
   lua_pushvalue(L, lua_upvalueindex(LUA_EVENT_METATABLE));
   lua_setmetatable(L, -2);
+}
+
+sync_event *lua_event_check(lua_State *L, int index) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_rawgeti(L, index, SLOT_EVENT);
+  lua_rawgeti(L, index, SLOT_HOME);
+  sync_event *event = lua_touserdata(L, -2);
+  const struct home *home = lua_touserdata(L, -1);
+  if (!event || !home || !home->event) luaL_argerror(L, index, "expected an event");
+  lua_pop(L, 2); /* the table keeps them */
+  return event;
 }
 
 void lua_event_push_upvalues(lua_State *L) {

@@ -28,4 +28,7 @@ void lua_event_push_upvalues(lua_State *L);
 /* Pushes the event as a table. `decode` is how its `data` is made. */
 void lua_event_push(lua_State *L, sync_event *event, sync_decode decode);
 
+/* The record of the event at `index`; raises if it is none. */
+sync_event *lua_event_check(lua_State *L, int index);
+
 #endif

@@ -3,7 +3,17 @@
 
 #include <string.h>
 
-enum kind { KIND_TEXT, KIND_FLAG, KIND_NUMBER, KIND_SIZE, KIND_DECODE, KIND_MODE, KIND_SPAN };
+enum kind {
+  KIND_TEXT,
+  KIND_FLAG,
+  KIND_NUMBER,
+  KIND_SIZE,
+  KIND_DECODE,
+  KIND_MODE,
+  KIND_DURABILITY,
+  KIND_GAP_IDS,
+  KIND_SPAN
+};
 
 static const struct place {
   const char *name;
@@ -30,6 +40,7 @@ static const struct place {
     {"insecure_skip_verify", KIND_FLAG, offsetof(sync_options, insecure_skip_verify)},
     {"mode", KIND_MODE, offsetof(sync_options, mode)},
     {"poll_url", KIND_TEXT, offsetof(sync_options, poll_url)},
+    {"poll_order_url", KIND_TEXT, offsetof(sync_options, poll_order_url)},
     {"poll_by_host", KIND_FLAG, offsetof(sync_options, poll_by_host)},
     {"poll_is_partial", KIND_FLAG, offsetof(sync_options, poll_is_partial)},
     {"poll_interval_ms", KIND_NUMBER, offsetof(sync_options, poll_interval_ms)},
@@ -57,7 +68,16 @@ static const struct place {
     {"event_history_limit", KIND_SIZE, offsetof(sync_options, event_history_limit)},
     {"max_event_bytes", KIND_SIZE, offsetof(sync_options, max_event_bytes)},
     {"queue_limit", KIND_SIZE, offsetof(sync_options, queue_limit)},
+    {"gap_ids", KIND_GAP_IDS, offsetof(sync_options, gap_ids)},
     {"duplicate_window", KIND_SIZE, offsetof(sync_options, duplicate_window)},
+    {"journal_path", KIND_TEXT, offsetof(sync_options, journal_path)},
+    {"journal_durability", KIND_DURABILITY, offsetof(sync_options, journal_durability)},
+    {"journal_required", KIND_FLAG, offsetof(sync_options, journal_required)},
+    {"journal_max_events", KIND_SIZE, offsetof(sync_options, journal_max_events)},
+    {"journal_max_bytes", KIND_SIZE, offsetof(sync_options, journal_max_bytes)},
+    {"journal_max_age_ms", KIND_NUMBER, offsetof(sync_options, journal_max_age_ms)},
+    {"dead_letter_limit", KIND_SIZE, offsetof(sync_options, dead_letter_limit)},
+    {"manual_ack", KIND_FLAG, offsetof(sync_options, manual_ack)},
 };
 
 static sync_decode decode_named(const char *name) {
@@ -76,6 +96,16 @@ static sync_mode mode_named(const char *name) {
   return SYNC_MODE_AUTO;
 }
 
+static sync_durability durability_named(const char *name) {
+  if (name && strcmp(name, "full") == 0) return SYNC_DURABILITY_FULL;
+  return name && strcmp(name, "off") == 0 ? SYNC_DURABILITY_OFF : SYNC_DURABILITY_NORMAL;
+}
+
+static sync_gap_ids gap_ids_named(const char *name) {
+  if (name && strcmp(name, "dense") == 0) return SYNC_GAP_IDS_DENSE;
+  return name && strcmp(name, "opaque") == 0 ? SYNC_GAP_IDS_OPAQUE : SYNC_GAP_IDS_AUTO;
+}
+
 static sync_span span_at(lua_State *L, int index) {
   sync_span span = {NULL, 0};
   span.bytes = lua_tolstring(L, index, &span.length);
@@ -92,6 +122,8 @@ static void store(lua_State *L, const struct place *place, sync_options *options
   case KIND_SIZE: *(size_t *)to = (size_t)lua_tonumber(L, -1); break;
   case KIND_DECODE: *(sync_decode *)to = decode_named(lua_tostring(L, -1)); break;
   case KIND_MODE: *(sync_mode *)to = mode_named(lua_tostring(L, -1)); break;
+  case KIND_DURABILITY: *(sync_durability *)to = durability_named(lua_tostring(L, -1)); break;
+  case KIND_GAP_IDS: *(sync_gap_ids *)to = gap_ids_named(lua_tostring(L, -1)); break;
   case KIND_SPAN: *(sync_span *)to = span_at(L, -1); break;
   }
 }
@@ -139,4 +171,5 @@ void lua_options_read(lua_State *L, int index, sync_options *options) {
   lua_remove(L, -2);
   options->fallback_urls = read_list(L, index, "fallback_urls", &options->fallback_url_count);
   options->resolve = read_list(L, index, "resolve", &options->resolve_count);
+  options->redact = read_list(L, index, "redact", &options->redact_count);
 }

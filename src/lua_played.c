@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lua_client.h"
+#include "lua_table.h"
 
 /* Those of `headers` into the table on top, by name. */
 static void set_headers(lua_State *L, const sync_header *headers, size_t count) {
@@ -12,11 +13,6 @@ static void set_headers(lua_State *L, const sync_header *headers, size_t count) 
     compat_push_span(L, headers[i].value);
     lua_rawset(L, -3);
   }
-}
-
-static void set_flag(lua_State *L, const char *name, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, name);
 }
 
 /* core:played_request(): {number =, url =, headers =, last_event_id =, renewal =, poll =}; nothing: none waits */
@@ -37,8 +33,8 @@ static int played_request(lua_State *L) {
     compat_push_span(L, request.last_event_id);
     lua_setfield(L, -2, "last_event_id");
   }
-  set_flag(L, "renewal", request.renewal);
-  set_flag(L, "poll", request.poll);
+  lua_set_flag(L, "renewal", request.renewal);
+  lua_set_flag(L, "poll", request.poll);
   return 1;
 }
 

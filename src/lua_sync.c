@@ -6,6 +6,7 @@
 #include "lua_client.h"
 #include "lua_event.h"
 #include "lua_json.h"
+#include "lua_letters.h"
 
 #include <dlfcn.h>
 
@@ -185,12 +186,16 @@ static void pin_code(void) {
 __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 
 int luaopen_sync_core(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"address", core_address}, {"loop", core_loop}, {"time_ms", core_time_ms}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"address", core_address},
+                                       {"letters", lua_letters_new},
+                                       {"loop", core_loop},
+                                       {"time_ms", core_time_ms},
+                                       {NULL, NULL}};
   pin_code();
   open_loop(L);
   lua_client_open(L);
   lua_event_open(L);
+  lua_letters_open(L);
   lua_newtable(L);
   compat_set_functions(L, functions);
   lua_json_push_memory(L);

@@ -28,25 +28,30 @@ static const struct {
     {offsetof(sync_options, key_file), true},
     {offsetof(sync_options, pinned_public_key), true},
     {offsetof(sync_options, poll_url), false},
+    {offsetof(sync_options, poll_order_url), false},
     {offsetof(sync_options, tls_min_version), true},
     {offsetof(sync_options, field_type), false},
     {offsetof(sync_options, field_order_id), false},
     {offsetof(sync_options, field_timestamp), false},
     {offsetof(sync_options, field_data), false},
+    {offsetof(sync_options, journal_path), false},
 };
 
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
 
-/* Lists of texts, all of them asked. */
+/* Lists of texts. */
 static const struct {
   size_t offset;
   size_t count_offset;
+  bool asked;
 } lists[] = {
-    {offsetof(sync_options, fallback_urls), offsetof(sync_options, fallback_url_count)},
-    {offsetof(sync_options, resolve), offsetof(sync_options, resolve_count)},
+    {offsetof(sync_options, fallback_urls), offsetof(sync_options, fallback_url_count), true},
+    {offsetof(sync_options, resolve), offsetof(sync_options, resolve_count), true},
+    {offsetof(sync_options, redact), offsetof(sync_options, redact_count), false},
 };
 
-#define LIST_COUNT (sizeof lists / sizeof *lists)
+#define LIST_COUNT  (sizeof lists / sizeof *lists)
+#define REDACT_LIST (LIST_COUNT - 1)
 
 struct number {
   const char *name;
@@ -55,6 +60,9 @@ struct number {
 };
 
 #define DAY_MS (24 * 60 * 60 * 1000)
+
+/* Whoever wants to keep events for longer wants an archive. */
+#define JOURNAL_AGE_MOST_MS (INT64_C(3650) * DAY_MS)
 
 /* A longer chain is a loop; browsers stop at 20. */
 #define REDIRECTS_MOST 100
@@ -87,6 +95,9 @@ static const struct size sizes[] = {
     {"max_snapshot_bytes", offsetof(sync_options, max_snapshot_bytes), 16, (size_t)1 << 30},
     {"book_limit", offsetof(sync_options, book_limit), 0, 10000000},
     {"duplicate_window", offsetof(sync_options, duplicate_window), 0, SYNC_RECENT_MAX},
+    {"persistence.max_events", offsetof(sync_options, journal_max_events), 0, 100000000},
+    {"persistence.max_bytes", offsetof(sync_options, journal_max_bytes), 0, SIZE_MAX / 2},
+    {"dead_letter_limit", offsetof(sync_options, dead_letter_limit), 0, 1000000},
 };
 
 static const char *const *text_at(const sync_options *options, size_t offset) {
@@ -123,6 +134,10 @@ void sync_options_init(sync_options *options) {
       .max_event_bytes = (size_t)4 << 20,
       .queue_limit = 10000,
       .duplicate_window = 4096,
+      .journal_max_events = 100000,
+      .journal_max_bytes = (size_t)64 << 20,
+      .journal_max_age_ms = INT64_C(7) * DAY_MS,
+      .dead_letter_limit = 1000,
   };
 }
 
@@ -242,10 +257,24 @@ static sync_code check_http(const sync_options *options, sync_failure *failure) 
   return code == SYNC_OK ? check_headers(options->poll_headers, options->poll_header_count, failure) : code;
 }
 
+static bool has_list(const sync_options *options) {
+  return options->poll_url || options->poll_by_host;
+}
+
+static sync_code check_polling(const sync_options *options, sync_failure *failure) {
+  const char *url = options->poll_order_url;
+  if (url && !strstr(url, "{id}"))
+    return sync_failure_set(failure, SYNC_OPTION, "polling.order_url: expected {id} in it, got '%s'", url);
+  if (url && !options->order_id && !has_list(options))
+    return sync_failure_set(failure, SYNC_OPTION,
+                            "polling.order_url: without order_id it needs polling.url or polling.fetch beside it");
+  return SYNC_OK;
+}
+
 /* The comparison is of orders: somebody must list all of them, and events must be read as news of them. */
 static sync_code check_mode(const sync_options *options, sync_failure *failure) {
   if (options->mode != SYNC_MODE_COMPARE) return SYNC_OK;
-  if (!options->poll_url && !options->poll_by_host)
+  if (!has_list(options))
     return sync_failure_set(failure, SYNC_OPTION,
                             "mode: compare needs something to poll: give polling.url or polling.fetch");
   if (options->poll_is_partial)
@@ -254,6 +283,18 @@ static sync_code check_mode(const sync_options *options, sync_failure *failure) 
   if (options->book_limit == 0 || options->decode != SYNC_DECODE_ORDER)
     return sync_failure_set(failure, SYNC_OPTION,
                             "mode: compare needs an order book: decode \"order\", book_limit above 0");
+  return SYNC_OK;
+}
+
+/* A value is found by its name in JSON; the id of an order is what its row is found by. */
+static sync_code check_journal(const sync_options *options, sync_failure *failure) {
+  if (options->journal_max_age_ms < 1 || options->journal_max_age_ms > JOURNAL_AGE_MOST_MS)
+    return sync_failure_set(failure, SYNC_OPTION, "persistence.max_age_ms: expected 1 to %lld, got %lld",
+                            (long long)JOURNAL_AGE_MOST_MS, (long long)options->journal_max_age_ms);
+  if (options->redact_count > 0 && options->decode == SYNC_DECODE_NONE)
+    return sync_failure_set(failure, SYNC_OPTION, "redact: needs JSON, and decode is \"none\"");
+  if (options->journal_path && !*options->journal_path)
+    return sync_failure_set(failure, SYNC_OPTION, "persistence: expected the path of a file, got \"\"");
   return SYNC_OK;
 }
 
@@ -270,7 +311,9 @@ sync_code sync_options_check(const sync_options *options, sync_failure *failure)
   if (code == SYNC_OK) code = check_texts(options, failure);
   if (code == SYNC_OK) code = check_resolve(options, failure);
   if (code == SYNC_OK) code = check_tls(options, failure);
+  if (code == SYNC_OK) code = check_polling(options, failure);
   if (code == SYNC_OK) code = check_mode(options, failure);
+  if (code == SYNC_OK) code = check_journal(options, failure);
   return code == SYNC_OK ? check_http(options, failure) : code;
 }
 
@@ -393,7 +436,14 @@ bool sync_options_same_request(const sync_options *a, const sync_options *b) {
   for (size_t i = 0; i < TEXT_COUNT; i++)
     if (texts[i].asked && !sync_text_same(*text_at(a, texts[i].offset), *text_at(b, texts[i].offset))) return false;
   for (size_t i = 0; i < LIST_COUNT; i++)
-    if (!same_list(a, b, i)) return false;
+    if (lists[i].asked && !same_list(a, b, i)) return false;
   return sync_span_same(a->body, b->body) && same_headers(a, b) && a->insecure_skip_verify == b->insecure_skip_verify &&
          a->ask_headers == b->ask_headers;
+}
+
+bool sync_options_same_journal(const sync_options *a, const sync_options *b) {
+  return sync_text_same(a->journal_path, b->journal_path) && a->journal_durability == b->journal_durability &&
+         a->journal_max_events == b->journal_max_events && a->journal_max_bytes == b->journal_max_bytes &&
+         a->journal_max_age_ms == b->journal_max_age_ms && a->dead_letter_limit == b->dead_letter_limit &&
+         same_list(a, b, REDACT_LIST);
 }

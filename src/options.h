@@ -22,4 +22,7 @@ sync_header *sync_headers_copy(const sync_allocator *alloc, const sync_header *h
 /* Whether both ask the server for the same, in the same way; if not, an open stream has to be opened anew. */
 bool sync_options_same_request(const sync_options *a, const sync_options *b);
 
+/* Whether they want the same of a journal, and of what is kept in it. */
+bool sync_options_same_journal(const sync_options *a, const sync_options *b);
+
 #endif

@@ -61,7 +61,7 @@ bool sync_client_play_request(const sync_client *client, sync_played_request *re
   const struct sync_stream *stream = waiting(client);
   if (!stream) return false;
   bool is_poll = stream == client->poll.stream;
-  bool bare = stream->redirect.abroad || (is_poll && !client->poll.with_client_headers);
+  bool bare = stream->redirect.abroad || (is_poll && !sync_poll_place(client)->with_client_headers);
   *request = (sync_played_request){
       .number = stream->play.number,
       .url = sync_stream_url(stream),

@@ -9,8 +9,26 @@
 
 static const struct sync_exchange_handlers handlers;
 
+/* Whether all orders can be asked for. */
+static bool has_list(const sync_client *client) {
+  return client->poll.list.url || client->options.poll_by_host;
+}
+
 bool sync_poll_is_possible(const sync_client *client) {
-  return client->poll.url || client->options.poll_by_host;
+  return has_list(client) || client->poll.order.url;
+}
+
+bool sync_poll_has_whole_list(const sync_client *client) {
+  return has_list(client) && !client->options.poll_is_partial;
+}
+
+bool sync_poll_has_order(const sync_client *client) {
+  const struct sync_poll *poll = &client->poll;
+  return poll->order.url && !sync_comparison_is_on(client) && !(poll->order_refused && has_list(client));
+}
+
+const struct sync_poll_place *sync_poll_place(const sync_client *client) {
+  return client->poll.by_order ? &client->poll.order : &client->poll.list;
 }
 
 static void ask_host(sync_client *client) {
@@ -23,11 +41,21 @@ static void ask_host(sync_client *client) {
   sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to ask for a snapshot");
 }
 
+/* An order is taken in as a list of one. */
+static bool begin_body(struct sync_poll *poll) {
+  sync_buffer_clear(&poll->body);
+  return !poll->by_order || sync_buffer_append(&poll->body, (sync_span){"[", 1});
+}
+
+static bool end_body(struct sync_poll *poll) {
+  return !poll->by_order || sync_buffer_append(&poll->body, (sync_span){"]", 1});
+}
+
 static void send_request(sync_client *client) {
   struct sync_poll *poll = &client->poll;
-  sync_buffer_clear(&poll->body);
+  bool ready = begin_body(poll);
   if (!poll->stream) poll->stream = sync_stream_new(client, &handlers);
-  if (poll->stream && sync_stream_begin(poll->stream, SYNC_STREAM_POLL) == SYNC_OK) return;
+  if (ready && poll->stream && sync_stream_begin(poll->stream, SYNC_STREAM_POLL) == SYNC_OK) return;
   sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to poll");
 }
 
@@ -36,16 +64,39 @@ static void ask_for_headers(sync_client *client) {
   if (!client->poll.asks) sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to ask for headers");
 }
 
+static void keep(sync_client *client, char **to, const char *text) {
+  sync_alloc_free(client->alloc, *to);
+  *to = text ? sync_alloc_text(client->alloc, sync_span_of(text)) : NULL;
+}
+
+/* A snapshot that has not been taken in to its end must not be the next one's base. */
+static void forget_validators(sync_client *client) {
+  keep(client, &client->poll.etag, NULL);
+  keep(client, &client->poll.last_modified, NULL);
+  client->poll.whole = false;
+}
+
+/* Of a client of one order that order alone is asked for, unless there is a gap that may be about others. */
+static void choose_place(sync_client *client) {
+  struct sync_poll *poll = &client->poll;
+  bool by_order = sync_poll_has_order(client) && sync_gaps_next_cure(&client->gaps) != SYNC_CURE_SNAPSHOT;
+  if (by_order != poll->by_order) forget_validators(client);
+  poll->by_order = by_order;
+  poll->gone = poll->matched = false;
+}
+
 static void begin(sync_client *client) {
   struct sync_poll *poll = &client->poll;
+  choose_place(client);
   poll->mark = sync_book_mark(&client->book);
   poll->asked_at_ms = sync_loop_wall_ms(client->loop);
   poll->source = poll->next_source;
   client->counters.totals.polls++;
+  sync_cures_begin(client, poll->by_order ? SYNC_CURE_ORDER : SYNC_CURE_SNAPSHOT);
   sync_comparison_ask(client);
-  if (!poll->url)
+  if (!sync_poll_place(client)->url)
     ask_host(client);
-  else if (client->options.ask_headers && poll->with_client_headers)
+  else if (client->options.ask_headers && sync_poll_place(client)->with_client_headers)
     ask_for_headers(client);
   else
     send_request(client);
@@ -58,17 +109,6 @@ void sync_poll_answered(sync_client *client) {
 
 /* ---- the end of it ----------------------------------------------------------------------------------------------- */
 
-static void keep(sync_client *client, char **to, const char *text) {
-  sync_alloc_free(client->alloc, *to);
-  *to = text ? sync_alloc_text(client->alloc, sync_span_of(text)) : NULL;
-}
-
-/* A snapshot that has not been taken in to its end must not be the next one's base. */
-static void forget_validators(sync_client *client) {
-  keep(client, &client->poll.etag, NULL);
-  keep(client, &client->poll.last_modified, NULL);
-}
-
 static void tell_failure(sync_client *client, sync_failure failure) {
   const struct sync_poller *poller = &client->poll.poller;
   failure.attempt = poller->failures;
@@ -76,11 +116,19 @@ static void tell_failure(sync_client *client, sync_failure failure) {
   sync_client_tell_failure(client, &failure);
 }
 
+/* To ask for it again would come to the same. */
+static void refuse_order(sync_client *client) {
+  client->poll.order_refused = true;
+  sync_cures_configure(client, false);
+}
+
 void sync_poll_fail(sync_client *client, const sync_failure *failure, int64_t retry_after_ms) {
   struct sync_poll *poll = &client->poll;
   bool was_broken = sync_poller_is_broken(&poll->poller);
   poll->asks = poll->at_host = false;
   forget_validators(client);
+  sync_cures_end(client, false);
+  if (poll->by_order && failure->error_class != SYNC_CLASS_RETRY) refuse_order(client);
   sync_poller_failed(&poll->poller, sync_loop_now_ms(client->loop), retry_after_ms);
   client->counters.totals.poll_failures++;
   tell_failure(client, *failure);
@@ -122,13 +170,19 @@ int64_t sync_poll_deadline_ms(const sync_client *client) {
 
 /* ---- the response ------------------------------------------------------------------------------------------------ */
 
+/* What was there before and is not there any more has been deleted. */
+static bool is_gone(const struct sync_poll *poll, int status) {
+  return poll->by_order && poll->order_found && (status == 404 || status == 410);
+}
+
 static enum sync_body on_response(void *arg, const struct sync_response *response) {
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
   stream->retry_after_ms = response->retry_after_ms;
   if (sync_redirect_status(response->status)) return sync_stream_follow(stream, response);
   stream->unchanged = response->status == 304;
-  if (stream->unchanged) return SYNC_BODY_DROP;
+  client->poll.gone = is_gone(&client->poll, response->status);
+  if (stream->unchanged || client->poll.gone) return SYNC_BODY_DROP;
   if (response->status != 200) {
     (void)sync_verdict(response->status, response->content_type, false, &stream->failure);
     sync_failure_append(&stream->failure, " to a poll");
@@ -160,6 +214,13 @@ static bool has_room(void *arg) {
   return true;
 }
 
+static void take_body(sync_client *client) {
+  if (end_body(&client->poll))
+    sync_snapshots_begin(client);
+  else
+    sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory for a snapshot");
+}
+
 static void on_done(void *arg, sync_code code, const char *text, sync_span excerpt) {
   struct sync_stream *stream = arg;
   sync_client *client = stream->client;
@@ -168,8 +229,8 @@ static void on_done(void *arg, sync_code code, const char *text, sync_span excer
     sync_snapshots_unchanged(client);
     return;
   }
-  if (code == SYNC_STREAM_ENDED && !stream->ending) {
-    sync_snapshots_begin(client);
+  if (client->poll.gone || (code == SYNC_STREAM_ENDED && !stream->ending)) {
+    take_body(client);
     return;
   }
   sync_failure failure = stream->failure;
@@ -201,12 +262,37 @@ void sync_poll_init(sync_client *client) {
   sync_buffer_init(&client->poll.data, client->alloc);
 }
 
-sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options, char **url,
-                            sync_failure *failure) {
+static sync_code resolve(const sync_allocator *alloc, const char *base, const char *name, const char *text, char **url,
+                         sync_failure *failure) {
   sync_code code = SYNC_OK;
-  *url = options->poll_url ? sync_url_resolve(alloc, base, options->poll_url, &code) : NULL;
-  if (code == SYNC_OK) return SYNC_OK;
-  return sync_failure_set(failure, code, "polling.url: '%s' cannot be used", options->poll_url);
+  *url = text ? sync_url_resolve(alloc, base, text, &code) : NULL;
+  return code == SYNC_OK ? SYNC_OK : sync_failure_set(failure, code, "%s: '%s' cannot be used", name, text);
+}
+
+static sync_code resolve_order(const sync_allocator *alloc, const char *base, const sync_options *options, char **url,
+                               sync_failure *failure) {
+  *url = NULL;
+  if (!options->poll_order_url || !options->order_id) return SYNC_OK;
+  char *text = sync_url_expand(alloc, options->poll_order_url, options->order_id);
+  if (!text) return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for polling.order_url");
+  sync_code code = resolve(alloc, base, "polling.order_url", text, url, failure);
+  sync_alloc_free(alloc, text);
+  return code;
+}
+
+sync_code sync_poll_resolve(const sync_allocator *alloc, const char *base, const sync_options *options,
+                            struct sync_poll_urls *urls, sync_failure *failure) {
+  *urls = (struct sync_poll_urls){.list = NULL};
+  sync_code code = resolve(alloc, base, "polling.url", options->poll_url, &urls->list, failure);
+  if (code == SYNC_OK) code = resolve_order(alloc, base, options, &urls->order, failure);
+  if (code != SYNC_OK) sync_poll_urls_free(alloc, urls);
+  return code;
+}
+
+void sync_poll_urls_free(const sync_allocator *alloc, struct sync_poll_urls *urls) {
+  sync_alloc_free(alloc, urls->list);
+  sync_alloc_free(alloc, urls->order);
+  *urls = (struct sync_poll_urls){.list = NULL};
 }
 
 /* What is under way was asked of somebody else: it is dropped, and asked of the new one, if there is one. */
@@ -221,15 +307,23 @@ static void begin_anew(sync_client *client) {
   if (asked) sync_poll_once(client, source);
 }
 
-void sync_poll_configure(sync_client *client, char *url) {
+/* Whether it is where it was. */
+static bool take_place(sync_client *client, struct sync_poll_place *place, char *url) {
+  bool same = sync_text_same(url, place->url);
+  sync_alloc_free(client->alloc, place->url);
+  place->url = url;
+  place->with_client_headers = url && sync_url_same_origin(client->urls[0], url);
+  return same;
+}
+
+void sync_poll_configure(sync_client *client, const struct sync_poll_urls *urls) {
   struct sync_poll *poll = &client->poll;
-  bool same = sync_text_same(url, poll->url);
-  sync_alloc_free(client->alloc, poll->url);
-  poll->url = url;
-  poll->with_client_headers = url && sync_url_same_origin(client->urls[0], url);
+  bool same_list = take_place(client, &poll->list, urls->list);
+  bool same_order = take_place(client, &poll->order, urls->order);
+  if (!same_order) poll->order_refused = poll->order_found = false;
   poll->poller.config = poller_config(client);
   poll->cursor.begun = false; /* a book with another bound may have thrown orders out */
-  if (!same || !sync_poll_is_possible(client)) begin_anew(client);
+  if (!same_list || !same_order || !sync_poll_is_possible(client)) begin_anew(client);
 }
 
 void sync_poll_fini(sync_client *client) {
@@ -239,7 +333,8 @@ void sync_poll_fini(sync_client *client) {
   sync_buffer_fini(&poll->body);
   sync_buffer_fini(&poll->raw);
   sync_buffer_fini(&poll->data);
-  sync_alloc_free(client->alloc, poll->url);
+  sync_alloc_free(client->alloc, poll->list.url);
+  sync_alloc_free(client->alloc, poll->order.url);
   sync_alloc_free(client->alloc, poll->etag);
   sync_alloc_free(client->alloc, poll->last_modified);
 }
@@ -271,6 +366,7 @@ void sync_poll_stop(sync_client *client) {
   poll->asks = poll->at_host = false;
   if (poll->poller.phase == SYNC_POLLER_BUSY) forget_validators(client);
   sync_snapshots_stop(client);
+  sync_cures_end(client, false);
   poll->next_source = SYNC_SOURCE_POLL;
   sync_poller_reset(&poll->poller);
 }

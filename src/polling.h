@@ -21,21 +21,36 @@ enum sync_poll_stage {
 /* When to poll at the interval: as the mode and the stream's state have it, or as the host has said. */
 enum sync_poll_wish { SYNC_POLL_BY_MODE, SYNC_POLL_ALWAYS, SYNC_POLL_NEVER };
 
+/* Where to ask by url. */
+struct sync_poll_place {
+  char *url;                /* NULL: nowhere */
+  bool with_client_headers; /* it is of the stream's origin */
+};
+
 struct sync_poll {
   struct sync_poller poller;
-  char *url;                  /* NULL: the host is asked, or nobody */
-  struct sync_stream *stream; /* NULL: none has been made */
-  bool asks;                  /* waits for headers */
-  bool at_host;               /* the host has been asked and has not answered */
-  bool with_client_headers;   /* the url is of the stream's origin */
+  struct sync_poll_place list;  /* of all orders; without a url the host is asked, or nobody */
+  struct sync_poll_place order; /* of the one order that the client is about */
+  bool by_order;                /* the poll under way, or the last one, asks for that */
+  bool order_refused;           /* it was said that this makes no sense: the list will have to do */
+  bool order_found;             /* it has been had there, so that "not found" means that it is gone */
+  bool gone;                    /* it is */
+  bool matched;                 /* what has been taken in was the order that was asked for */
+  struct sync_stream *stream;   /* NULL: none has been made */
+  bool asks;                    /* waits for headers */
+  bool at_host;                 /* the host has been asked and has not answered */
   struct sync_buffer body;
   char *etag; /* of the snapshot taken in last; NULL: none; and */
   char *last_modified;
   sync_source source; /* what the changes found count as; and those that the next poll will find */
   sync_source next_source;
+  bool whole;    /* the last snapshot left nothing out: what has not changed since is whole as well */
   bool loaded;   /* the book has had a snapshot: from now on, changes are news */
   uint64_t mark; /* of the book, when the snapshot was asked for; and the wall clock */
   int64_t asked_at_ms;
+  sync_gap_cure cure; /* what the poll under way is to gaps; SYNC_CURE_NONE: there is none */
+  uint64_t asked_in;  /* how many streams had been opened, and things let go of, when it was asked */
+  uint64_t asked_lacks;
   enum sync_poll_stage stage;
   struct sync_snapshot snapshot;
   sync_order_place cursor;

@@ -14,6 +14,8 @@ void sync_entry_fini(const sync_allocator *alloc, struct sync_entry *entry) {
     sync_alloc_free(alloc, entry->failure);
   else if (entry->kind == SYNC_ITEM_POLLED)
     sync_alloc_free(alloc, entry->poll);
+  else if (entry->kind == SYNC_ITEM_GAP)
+    sync_alloc_free(alloc, entry->gap);
   else if (entry->event)
     sync_event_release(entry->event);
   entry->event = NULL;
@@ -58,4 +60,8 @@ bool sync_queue_pop(struct sync_queue *queue, struct sync_entry *entry) {
   queue->head = (queue->head + 1) & (queue->capacity - 1);
   queue->count--;
   return true;
+}
+
+const struct sync_entry *sync_queue_at(const struct sync_queue *queue, size_t index) {
+  return &queue->ring[(queue->head + index) & (queue->capacity - 1)];
 }

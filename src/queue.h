@@ -26,6 +26,7 @@ struct sync_entry {
     sync_event *event;      /* EVENT, COMMENT, HEARD, ASKED, LISTED: the queue has a reference */
     sync_failure *failure;  /* ERROR: the queue owns it */
     sync_poll_report *poll; /* POLLED: as well */
+    sync_gap *gap;          /* GAP: as well */
   };
 };
 
@@ -49,6 +50,9 @@ bool sync_queue_push(struct sync_queue *queue, struct sync_entry entry);
 
 /* Hands the oldest entry over to the caller; false: empty. */
 bool sync_queue_pop(struct sync_queue *queue, struct sync_entry *entry);
+
+/* The `index`-th of those that wait, the oldest first. */
+const struct sync_entry *sync_queue_at(const struct sync_queue *queue, size_t index);
 
 /* Lets go of what an entry owns. */
 void sync_entry_fini(const sync_allocator *alloc, struct sync_entry *entry);

@@ -76,7 +76,7 @@ static bool add_all(const struct header_writer *writer, const sync_header *heade
 }
 
 /* An id that HTTP cannot carry is not sent; the stream must not fail for it. */
-static bool can_be_sent(sync_span id) {
+bool sync_request_carries_id(sync_span id) {
   for (size_t i = 0; i < id.length; i++) {
     unsigned char byte = (unsigned char)id.bytes[i];
     if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return false;
@@ -102,7 +102,8 @@ static bool add_headers(const struct header_writer *writer) {
   if (made && has_body(request)) /* and no "Expect: 100-continue": it would cost a round trip */
     made = add_default(writer, "Content-Type", sync_span_of("application/json")) &&
            curl_slist_append(*writer->list, "Expect:") != NULL;
-  if (made && can_be_sent(request->last_event_id)) made = add_default(writer, "Last-Event-ID", request->last_event_id);
+  if (made && sync_request_carries_id(request->last_event_id))
+    made = add_default(writer, "Last-Event-ID", request->last_event_id);
   return made;
 }
 

@@ -116,12 +116,22 @@ static void give_up(sync_client *client) {
   sync_poll_fail_for(client, SYNC_NO_MEMORY, "no memory to read a snapshot to its end");
 }
 
+/* Whether one order was asked for, and this is not it. */
+static bool is_another(const sync_client *client, const struct sync_change *change) {
+  return client->poll.by_order && !sync_span_is(change->order_id, client->options.order_id);
+}
+
 /* One order, if there is one more. */
 static void take_order(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   struct sync_change change = {.whole = true};
   switch (sync_snapshot_next(&poll->snapshot, &change)) {
   case SYNC_SNAPSHOT_ORDER:
+    if (is_another(client, &change)) {
+      poll->snapshot.bad++;
+      break;
+    }
+    poll->matched = true;
     poll->orders++;
     sync_comparison_list(client, &change);
     if (!apply(client, &change)) give_up(client);
@@ -147,6 +157,26 @@ static void take_missing(sync_client *client) {
   poll->walked = sync_book_mark(&client->book);
 }
 
+/* The one order that was asked for has been deleted. */
+static void take_gone(sync_client *client) {
+  struct sync_change change = {.deleted = true, .order_id = sync_span_of(client->options.order_id)};
+  if (apply(client, &change))
+    finish(client);
+  else
+    give_up(client);
+}
+
+/* What the snapshot lacks, one bit; of one that does not have everything, nothing. */
+static void take_absent(sync_client *client) {
+  const struct sync_poll *poll = &client->poll;
+  if (poll->gone)
+    take_gone(client);
+  else if (poll->by_order || client->options.poll_is_partial || !poll->loaded || poll->snapshot.bad > 0)
+    finish(client);
+  else
+    take_missing(client);
+}
+
 static bool may_go_on(sync_client *client) {
   return !sync_queue_full(&client->queue) && !sync_loop_over_budget(client->loop);
 }
@@ -158,12 +188,7 @@ bool sync_snapshots_can_go_on(const sync_client *client) {
 void sync_snapshots_go_on(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   while (poll->stage == SYNC_POLL_ORDERS && may_go_on(client)) take_order(client);
-  bool partial = client->options.poll_is_partial || !poll->loaded || poll->snapshot.bad > 0;
-  while (poll->stage == SYNC_POLL_MISSING && may_go_on(client))
-    if (partial)
-      finish(client);
-    else
-      take_missing(client);
+  while (poll->stage == SYNC_POLL_MISSING && may_go_on(client)) take_absent(client);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------------------------- */
@@ -171,6 +196,7 @@ void sync_snapshots_go_on(sync_client *client) {
 /* Every poll is told, and refreshes what listens for that. */
 static void tell_end(sync_client *client, bool unchanged) {
   struct sync_poll *poll = &client->poll;
+  sync_cures_end(client, poll->whole);
   sync_poll_report *report = sync_alloc_zeroed(client->alloc, sizeof *report);
   if (report) {
     *report = (sync_poll_report){poll->source, unchanged, poll->orders, poll->changed};
@@ -184,17 +210,28 @@ static void tell_end(sync_client *client, bool unchanged) {
   sync_client_set_timer(client);
 }
 
+/* Whether it left nothing out of what there is to know. */
+static bool is_whole(const sync_client *client) {
+  const struct sync_poll *poll = &client->poll;
+  if (poll->snapshot.bad > 0) return false;
+  return poll->by_order ? poll->matched || poll->gone : !client->options.poll_is_partial;
+}
+
 static void finish(sync_client *client) {
   struct sync_poll *poll = &client->poll;
   sync_failure failure;
   if (poll->snapshot.bad > 0) {
-    sync_failure_set(&failure, SYNC_SNAPSHOT, "%llu elements of the snapshot are no order with an id",
+    sync_failure_set(&failure, SYNC_SNAPSHOT,
+                     poll->by_order ? "%llu elements of the answer are not the order that was asked for"
+                                    : "%llu elements of the snapshot are no order with an id",
                      (unsigned long long)poll->snapshot.bad);
     sync_client_tell_failure(client, &failure);
   }
   sync_snapshots_stop(client);
   sync_comparison_end(client);
   poll->loaded = true;
+  poll->whole = is_whole(client);
+  if (poll->matched && poll->by_order) poll->order_found = true;
   tell_end(client, false);
 }
 

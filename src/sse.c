@@ -99,6 +99,8 @@ static sync_code end_block(struct sync_sse *sse, const struct sync_sse_sink *sin
     message.id = sync_sse_last_id(sse);
     message.has_id = sse->has_id && message.id.length > 0;
     *go_on = sink->message(sink->arg, &message);
+  } else if (!sse->has_data && sse->has_id && sse->last_id.length > 0 && sink->moved) {
+    *go_on = sink->moved(sink->arg, sync_sse_last_id(sse));
   }
   forget_block(sse);
   give_back_memory(sse);

@@ -37,6 +37,9 @@ struct sync_sse_sink {
    * it is known, wherever the chunks were cut. `id` is the last event ID before it. The stream goes on behind its blank
    * line, and an id in it counts. */
   void (*too_large)(void *arg, sync_span id);
+  /* A block has ended without a message, for it had no data or was too large, but with an id: the stream goes on behind
+   * that. false: as above. */
+  bool (*moved)(void *arg, sync_span id);
   void *arg;
 };
 

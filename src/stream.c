@@ -36,7 +36,7 @@ bool sync_stream_is_paused(const struct sync_stream *stream) {
 }
 
 static const char *asked_url(const struct sync_stream *stream) {
-  return stream->url == SYNC_STREAM_POLL ? stream->client->poll.url : stream->client->urls[stream->url];
+  return stream->url == SYNC_STREAM_POLL ? sync_poll_place(stream->client)->url : stream->client->urls[stream->url];
 }
 
 const char *sync_stream_url(const struct sync_stream *stream) {
@@ -89,7 +89,7 @@ static struct sync_request poll_request(const struct sync_stream *stream) {
       .more = client->options.poll_headers,
       .more_count = client->options.poll_header_count,
   };
-  if (!poll->with_client_headers) return request;
+  if (!sync_poll_place(client)->with_client_headers) return request;
   request.headers = client->options.headers;
   request.header_count = client->options.header_count;
   request.answer = stream->answer;

@@ -80,6 +80,14 @@ typedef enum sync_code {
   SYNC_CREDENTIALS,
   SYNC_HANDLER,
   SYNC_TIMEOUT,
+  SYNC_JOURNAL_FULL,
+  SYNC_JOURNAL_READ_ONLY,
+  SYNC_JOURNAL_CORRUPT,
+  SYNC_JOURNAL_SCHEMA,
+  SYNC_JOURNAL_LOCKED,
+  SYNC_JOURNAL_GONE,
+  SYNC_JOURNAL_IO,
+  SYNC_NO_JOURNAL,
   SYNC_CODE_COUNT
 } sync_code;
 
@@ -185,6 +193,20 @@ typedef enum sync_source {
 /* "stream" and so on. */
 const char *sync_source_name(sync_source source);
 
+/* What the ids of a stream are taken for: docs/gaps.md. */
+typedef enum sync_gap_ids {
+  SYNC_GAP_IDS_AUTO,  /* learned: opaque until they have counted long enough */
+  SYNC_GAP_IDS_DENSE, /* they count, one by one, everything that this client is sent */
+  SYNC_GAP_IDS_OPAQUE,
+} sync_gap_ids;
+
+/* What a commit of the journal has survived when it is done. */
+typedef enum sync_durability {
+  SYNC_DURABILITY_NORMAL, /* the death of this process; of the machine only what the last checkpoint had */
+  SYNC_DURABILITY_FULL,   /* the death of the machine: a sync of the disk for each */
+  SYNC_DURABILITY_OFF,    /* the death of this process; if the machine dies, the file may be broken */
+} sync_durability;
+
 typedef struct sync_header {
   sync_span name;
   sync_span value;
@@ -227,9 +249,10 @@ typedef struct sync_options {
   const char *tls_min_version;   /* "1.2" (NULL too), "1.3" */
   bool insecure_skip_verify;
   sync_mode mode;
-  const char *poll_url; /* a snapshot of the orders, relative to `url`; NULL: none */
-  bool poll_by_host;    /* no url: a SYNC_ITEM_FETCH is queued, and sync_client_snapshot() gives it */
-  bool poll_is_partial; /* a snapshot does not have every order: one that it lacks has not been deleted */
+  const char *poll_url;       /* a snapshot of the orders, relative to `url`; NULL: none */
+  const char *poll_order_url; /* of the order called `order_id`, which stands there as {id}: asked in its place */
+  bool poll_by_host;          /* no url: a SYNC_ITEM_FETCH is queued, and sync_client_snapshot() gives it */
+  bool poll_is_partial;       /* a snapshot does not have every order: one that it lacks has not been deleted */
   int64_t poll_interval_ms;
   int64_t poll_timeout_ms;         /* of one poll */
   const sync_header *poll_headers; /* on top of `headers`, which a url of another origin does not get */
@@ -256,7 +279,18 @@ typedef struct sync_options {
   size_t event_history_limit;
   size_t max_event_bytes;
   size_t queue_limit;
-  size_t duplicate_window; /* events with an id that are remembered, to drop those that come again; 0: none */
+  sync_gap_ids gap_ids;
+  size_t duplicate_window;  /* events with an id that are remembered, to drop those that come again; 0: none */
+  const char *journal_path; /* a SQLite file, made if it is not there; NULL: nothing is kept */
+  sync_durability journal_durability;
+  bool journal_required;     /* without the journal there is no client: else it goes on in memory, and says so */
+  size_t journal_max_events; /* bounds of the events that are done */
+  size_t journal_max_bytes;
+  int64_t journal_max_age_ms;
+  size_t dead_letter_limit;
+  const char *const *redact; /* names of JSON members whose values never touch the disk */
+  size_t redact_count;
+  bool manual_ack; /* an event is done when sync_client_ack() says so, not when the next one is taken */
 } sync_options;
 
 /* The defaults of the design. */
@@ -299,7 +333,8 @@ sync_code sync_client_reconnect(sync_client *client);
 sync_code sync_client_network_changed(sync_client *client);
 
 /* Takes new options. A change of what is asked of the server (url, filter, headers, ...) reconnects an open stream; the
- * last event ID is kept unless the url changed. On an error nothing has changed. */
+ * last event ID is kept unless the url changed. What concerns the journal is fixed, and with one the url. On an error
+ * nothing has changed. */
 sync_code sync_client_configure(sync_client *client, const sync_options *options, sync_failure *failure);
 
 /* The answer to a SYNC_ITEM_ASK: the headers of this one connect, on top of those of the options. `ttl_ms`: how long
@@ -324,12 +359,51 @@ typedef enum sync_item_kind {
   SYNC_ITEM_ASK,    /* a request's headers are wanted: sync_client_answer() */
   SYNC_ITEM_FETCH,  /* a snapshot is wanted: sync_client_snapshot() */
   SYNC_ITEM_POLLED, /* a snapshot has been taken in; its events came before this */
+  SYNC_ITEM_GAP,    /* a gap has been opened or closed; the events before and behind it come before and behind this */
   /* Mode compare only, in the order in which it happened; when, on the loop's clock, is their events' received_at. */
   SYNC_ITEM_HEARD,  /* what the stream says of an order, as JSON, is the event's RAW; type order_deleted: it is gone.
                      * Without an order id: the stream says that something is missing in it */
   SYNC_ITEM_ASKED,  /* a poll is asked now; one before it that has not been listed to its end has failed */
   SYNC_ITEM_LISTED, /* the event's RAW is an order of the snapshot; without an order id: that was all of them */
 } sync_item_kind;
+
+/* How a gap in the stream was noticed. */
+typedef enum sync_gap_reason {
+  SYNC_GAP_IDS,       /* the server counts, and its ids step */
+  SYNC_GAP_EPOCH,     /* the server counts, and has begun anew */
+  SYNC_GAP_HUB,       /* it says in the response's header that its history does not reach back (Mercure) */
+  SYNC_GAP_RESYNC,    /* it says so in a `resync` event */
+  SYNC_GAP_NO_REPLAY, /* the stream was away, and there is no id to resume from */
+} sync_gap_reason;
+
+/* What closes a gap, from the cheapest on. */
+typedef enum sync_gap_cure {
+  SYNC_CURE_NONE,     /* nothing yet: the gap is open */
+  SYNC_CURE_REPLAY,   /* the missing ids came after all */
+  SYNC_CURE_ORDER,    /* the one order that it can be about was fetched */
+  SYNC_CURE_SNAPSHOT, /* a snapshot of all orders was */
+  SYNC_CURE_GIVEN_UP, /* nothing: the host knows, and does not want to hear of it any more */
+} sync_gap_cure;
+
+/* "ids", "epoch", "hub", "resync", "no_replay"; "open", "replay", "order", "snapshot", "given_up". */
+const char *sync_gap_reason_name(sync_gap_reason reason);
+const char *sync_gap_cure_name(sync_gap_cure cure);
+
+/* Something is, or was, missing in the stream. Texts may be empty. */
+typedef struct sync_gap {
+  uint64_t number; /* 1, 2, 3, ...: never used again */
+  uint64_t
+      through; /* too many open gaps become one: it stands for those from `number` to this one that are not closed */
+  sync_gap_reason reason;
+  sync_gap_cure cure;   /* SYNC_CURE_NONE: it is open */
+  uint64_t missing;     /* events that have not come; 0: nobody knows how many */
+  int64_t opened_at_ms; /* since the epoch */
+  int64_t closed_at_ms; /* 0: it is open */
+  sync_span after_id;   /* the last one before the gap */
+  sync_span before_id;  /* the first one behind it */
+  sync_span order_id;   /* the only order that it can be about */
+  sync_span detail;     /* why, in the server's words */
+} sync_gap;
 
 /* What a poll brought. */
 typedef struct sync_poll_report {
@@ -347,11 +421,21 @@ typedef struct sync_item {
   bool resumed;                 /* STATE: the stream goes on where it was, for its server has ids */
   const sync_failure *failure;  /* ERROR */
   const sync_poll_report *poll; /* POLLED */
+  const sync_gap *gap;          /* GAP: as it was then */
 } sync_item;
 
 /* Takes the next item; false: there is none. What it points to is valid until the next call for this client; an event
  * lives longer when it is retained. Taking an item says that the one before is done. */
 bool sync_client_next(sync_client *client, sync_item *item);
+
+/* ---- gaps: docs/gaps.md ------------------------------------------------------------------------------------------ */
+
+/* The `index`-th gap that is listed, the oldest first; false: not so many. All open ones are, and the closed ones that
+ * there is room for. Texts are valid until the next step. */
+bool sync_client_gap(const sync_client *client, size_t index, sync_gap *gap);
+
+/* The host gives an open gap up; 0: those that could not be listed for want of memory. false: there is none. */
+bool sync_client_give_up_gap(sync_client *client, uint64_t number);
 
 /* ---- polling and the order book ------------------------------------------------------------------------------------
  */
@@ -424,6 +508,83 @@ enum sync_want {
 
 void sync_client_want(sync_client *client, unsigned wants);
 
+/* ---- the journal: docs/journal.md, docs/guarantees.md --------------------------------------------------------------
+ *
+ * With a journal an event is on disk before it can be taken, and is done when the next one is taken: else it comes
+ * again, first of all, when the next client opens the journal. Without one these say SYNC_NO_JOURNAL, except where
+ * noted. When the disk fails, everything goes on in memory, health says so, and the file is brought up to date as soon
+ * as it can be. */
+
+/* Somebody has dealt with the event numbered `seq`. With manual_ack it is done by that. Without a journal SYNC_OK. */
+sync_code sync_client_ack(sync_client *client, uint64_t seq);
+
+/* The event taken last is not done when the next is taken, but when sync_client_done() says so. Without a journal both
+ * are SYNC_OK. */
+sync_code sync_client_hold(sync_client *client);
+sync_code sync_client_done(sync_client *client, uint64_t seq);
+
+/* What a handler does once for an event, crash or no crash. */
+typedef enum sync_effect {
+  SYNC_EFFECT_NEW,     /* it has not happened */
+  SYNC_EFFECT_STARTED, /* the process died, or so, while it happened: perhaps it has */
+  SYNC_EFFECT_DONE,
+} sync_effect;
+
+/* Says what is known of the effect `name` of the event numbered `seq`, and that it starts now unless it is done. On
+ * disk when this returns. SYNC_OK, SYNC_NO_MEMORY, SYNC_NO_JOURNAL. */
+sync_code sync_client_effect_begin(sync_client *client, uint64_t seq, sync_span name, sync_effect *effect);
+
+/* It is done; or it has not happened after all. */
+sync_code sync_client_effect_end(sync_client *client, uint64_t seq, sync_span name, bool happened);
+
+/* A dead letter: the handlers could not do the event, `attempts` times, and `problem` is what the last one said. */
+sync_code sync_client_bury(sync_client *client, sync_event *event, sync_span problem, int64_t attempts);
+
+typedef struct sync_dead_letter {
+  uint64_t number; /* 1, 2, 3, ...: never used again */
+  uint64_t seq;    /* of the event */
+  sync_span id;
+  sync_span type;
+  sync_span order_id;
+  sync_span raw;
+  sync_span problem;
+  int64_t attempts;
+  int64_t failed_at_ms;
+  bool wanted; /* it is to be delivered again */
+} sync_dead_letter;
+
+/* The dead letters, the oldest first; `next` is 0 at first. false: that was all, or the journal cannot be read now. The
+ * texts are valid until the next call. */
+bool sync_client_next_dead(sync_client *client, uint64_t *next, sync_dead_letter *letter);
+
+/* Delivers a dead letter again (0: all of them), redelivered; it is one no more when that is done. Or forgets it. */
+sync_code sync_client_redeliver(sync_client *client, uint64_t number);
+sync_code sync_client_forget_dead(sync_client *client, uint64_t number);
+
+/* Writes what the file does not have yet. SYNC_OK: it has everything now; else what keeps it from that. */
+sync_code sync_client_flush(sync_client *client);
+
+/* ---- the dead letters of a journal, without a client ---------------------------------------------------------------
+ */
+
+typedef struct sync_letters sync_letters;
+
+/* Opens the journal in the file `path`, while a client, of another process too, may have it. `alloc` NULL: the C
+ * library's. SYNC_OK; SYNC_NO_JOURNAL: there is no such file; SYNC_NO_MEMORY, SYNC_JOURNAL_*: `failure` says why. */
+sync_code sync_letters_open(sync_letters **letters, const sync_allocator *alloc, const char *path,
+                            sync_failure *failure);
+void sync_letters_close(sync_letters *letters);
+
+/* The dead letters of all streams, the oldest first; `next` is 0 at first, `letter`'s number 0 behind the last. The
+ * texts, `stream`'s name too, are valid until the next call. SYNC_OK, or why the file cannot be read. */
+sync_code sync_letters_next(sync_letters *letters, uint64_t *next, sync_dead_letter *letter, sync_span *stream,
+                            sync_failure *failure);
+
+/* A dead letter (0: all of them) is to be delivered again: by a client that has the journal open in its next steps, or
+ * else by the next one that opens it. Or is forgotten. `count`: how many there were. SYNC_OK, or why not. */
+sync_code sync_letters_redeliver(sync_letters *letters, uint64_t number, uint64_t *count, sync_failure *failure);
+sync_code sync_letters_forget(sync_letters *letters, uint64_t number, uint64_t *count, sync_failure *failure);
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 typedef enum sync_event_field {
@@ -439,7 +600,8 @@ typedef enum sync_event_field {
 /* A text of the event, valid as long as the event. */
 sync_span sync_event_text(const sync_event *event, sync_event_field field);
 
-/* 1 for the first event of the client, and so on. */
+/* 1 for the first event of the client, and so on; with a journal it goes on where the client before left off. (Begun
+ * without the journal that it should have, a client counts from a number that no journal has reached.) */
 uint64_t sync_event_seq(const sync_event *event);
 
 /* When it arrived, ms since the epoch. */
@@ -447,6 +609,10 @@ int64_t sync_event_received_at_ms(const sync_event *event);
 
 /* What brought it. */
 sync_source sync_event_source(const sync_event *event);
+
+/* Whether it was delivered before, perhaps; whether it was acknowledged before this client took it up. */
+bool sync_event_redelivered(const sync_event *event);
+bool sync_event_acknowledged(const sync_event *event);
 
 /* Events with the same home live and die together: one that is retained keeps the others' memory as well. */
 const void *sync_event_home(const sync_event *event);
@@ -474,6 +640,13 @@ typedef struct sync_health {
   double latency_p50_ms; /* from an event's arrival to the host's taking it, sampled; 0: none yet */
   double latency_p99_ms;
   sync_span last_event_id; /* valid until the next step */
+  bool has_journal;        /* it should have one */
+  sync_failure journal;    /* code SYNC_OK: it is up to date; else why not, and since when */
+  int64_t journal_failing_since_ms;
+  uint64_t unsaved;         /* what the file does not have yet */
+  uint64_t waiting_for_ack; /* events taken, and not done */
+  uint64_t open_gaps;
+  bool complete; /* there is reason to believe that nothing is missing; false: something is, or nobody knows */
 } sync_health;
 
 void sync_client_health(const sync_client *client, sync_health *health);
@@ -488,8 +661,12 @@ typedef struct sync_metrics {
   uint64_t parse_errors;
   uint64_t too_large;
   uint64_t duplicates; /* events that came again and were dropped */
-  uint64_t renewals;   /* streams that were replaced by a new one before they were closed */
-  uint64_t overtaken;  /* events whose outcome polling had told before */
+  uint64_t gaps;       /* that were opened */
+  uint64_t redelivered;
+  uint64_t dead_letters; /* events that handlers could not do */
+  uint64_t commits;      /* of the journal */
+  uint64_t renewals;     /* streams that were replaced by a new one before they were closed */
+  uint64_t overtaken;    /* events whose outcome polling had told before */
   uint64_t polls;
   uint64_t polls_unchanged;
   uint64_t poll_failures; /* polls */
@@ -505,6 +682,10 @@ typedef struct sync_metrics {
 } sync_metrics;
 
 void sync_client_metrics(const sync_client *client, sync_metrics *metrics);
+
+/* With a journal, counters go on from client to client: the `index`-th, its name and its value; false: no such index.
+ */
+bool sync_client_total(const sync_client *client, size_t index, const char **name, uint64_t *value);
 
 /* Events of each type so far: the `index`-th type and its count; false: no such index. */
 bool sync_client_type_count(const sync_client *client, size_t index, sync_span *type, uint64_t *count);

@@ -32,12 +32,13 @@ struct watch {
 };
 
 /* Fields of a head that libcurl does not tell, or too late: a redirect's target only when the exchange is over. */
-enum kept { KEPT_LOCATION, KEPT_ETAG, KEPT_LAST_MODIFIED, KEPT_COUNT };
+enum kept { KEPT_LOCATION, KEPT_ETAG, KEPT_LAST_MODIFIED, KEPT_LAST_EVENT_ID, KEPT_COUNT };
 
 static const sync_span kept_names[KEPT_COUNT] = {
     {"Location:", 9},
     {"ETag:", 5},
     {"Last-Modified:", 14},
+    {"Last-Event-ID:", 14},
 };
 
 struct sync_exchange {
@@ -301,6 +302,7 @@ static void take_head(struct sync_exchange *exchange) {
   response.location = exchange->kept[KEPT_LOCATION];
   response.etag = exchange->kept[KEPT_ETAG];
   response.last_modified = exchange->kept[KEPT_LAST_MODIFIED];
+  response.last_event_id = exchange->kept[KEPT_LAST_EVENT_ID];
   response.retry_after_ms = (retry_after_s < RETRY_AFTER_MOST_S ? (int64_t)retry_after_s : RETRY_AFTER_MOST_S) * 1000;
   exchange->answered = true;
   exchange->body = exchange->handlers.response(exchange->arg, &response);

@@ -21,6 +21,7 @@ struct sync_response {
   const char *location;     /* NULL: none; these too */
   const char *etag;
   const char *last_modified;
+  const char *last_event_id;
   int64_t retry_after_ms; /* RFC 9110, 10.2.3, in seconds or as a date; 0: none */
 };
 
@@ -80,6 +81,9 @@ bool sync_transport_can_resume(const struct sync_transport *transport);
 struct sync_exchange *sync_exchange_new(struct sync_transport *transport, const struct sync_exchange_handlers *handlers,
                                         void *arg);
 void sync_exchange_free(struct sync_exchange *exchange);
+
+/* Whether HTTP can carry an id, one that is not empty, as Last-Event-ID: else it is not sent. */
+bool sync_request_carries_id(sync_span id);
 
 /* Sends the request. SYNC_OK; otherwise nothing was sent and done() will not be called. */
 sync_code sync_exchange_start(struct sync_exchange *exchange, const struct sync_request *request);

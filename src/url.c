@@ -99,6 +99,35 @@ char *sync_url_resolve(const sync_allocator *alloc, const char *base, const char
   return copy;
 }
 
+static bool is_unreserved(char byte) {
+  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+         (byte != '\0' && strchr("-._~", byte));
+}
+
+static bool add_encoded(struct sync_buffer *out, const char *text) {
+  static const char digits[] = "0123456789ABCDEF";
+  for (; *text; text++) {
+    const char encoded[] = {'%', digits[(unsigned char)*text >> 4], digits[*text & 15]};
+    if (!sync_buffer_append(out, is_unreserved(*text) ? (sync_span){text, 1} : (sync_span){encoded, 3})) return false;
+  }
+  return true;
+}
+
+char *sync_url_expand(const sync_allocator *alloc, const char *text, const char *id) {
+  static const char place[] = "{id}";
+  struct sync_buffer out;
+  const char *at;
+  char *copy = NULL;
+  bool made = true;
+  sync_buffer_init(&out, alloc);
+  for (; made && (at = strstr(text, place)); text = at + strlen(place))
+    made = sync_buffer_append(&out, (sync_span){text, (size_t)(at - text)}) && add_encoded(&out, id);
+  if (made && sync_buffer_append(&out, (sync_span){text, strlen(text)}))
+    copy = sync_alloc_text(alloc, sync_buffer_span(&out));
+  sync_buffer_fini(&out);
+  return copy;
+}
+
 /* Whether a part of both is the same; hosts and schemes are compared without regard to case. */
 static bool same_part(CURLU *a, CURLU *b, CURLUPart part) {
   char *of_a = NULL, *of_b = NULL;

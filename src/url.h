@@ -15,6 +15,9 @@ char *sync_url_complete(const sync_allocator *alloc, const char *url, const sync
  * http or https url) or SYNC_NO_MEMORY. The caller frees it. */
 char *sync_url_resolve(const sync_allocator *alloc, const char *base, const char *location, sync_code *code);
 
+/* `text` with {id} in it replaced by `id`, encoded as RFC 6570 (3.2.2) has it; NULL: no memory. The caller frees it. */
+char *sync_url_expand(const sync_allocator *alloc, const char *text, const char *id);
+
 /* Whether both have the same scheme, host and port (RFC 6454). Without memory to tell: false. */
 bool sync_url_same_origin(const char *a, const char *b);
 

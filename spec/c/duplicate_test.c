@@ -6,7 +6,8 @@
 static void take(const char *id, const char *data) {
   do {
     scene_take();
-  } while (scene.item.kind == SYNC_ITEM_STATE || scene.item.kind == SYNC_ITEM_ERROR);
+  } while (scene.item.kind == SYNC_ITEM_STATE || scene.item.kind == SYNC_ITEM_ERROR ||
+           scene.item.kind == SYNC_ITEM_GAP);
   assert_int_equal(scene.item.kind, SYNC_ITEM_EVENT);
   check_span(sync_event_text(scene.item.event, SYNC_EVENT_ID), id);
   check_span(sync_event_text(scene.item.event, SYNC_EVENT_DATA), data);

@@ -74,8 +74,11 @@ static inline void transcript_on_too_large(void *arg, sync_span id) {
 
 /* A sink that wants everything. */
 static inline struct sync_sse_sink transcript_sink(struct transcript *transcript) {
-  return (struct sync_sse_sink){transcript_on_message, transcript_on_comment, transcript_on_retry,
-                                transcript_on_too_large, transcript};
+  return (struct sync_sse_sink){.message = transcript_on_message,
+                                .comment = transcript_on_comment,
+                                .retry = transcript_on_retry,
+                                .too_large = transcript_on_too_large,
+                                .arg = transcript};
 }
 
 /* Feeds one chunk, again and again behind each stop. Aborts when the parser stops unasked or says it took too much. */

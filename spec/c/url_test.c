@@ -271,6 +271,27 @@ static void what_is_shown_is_cut_to_fit(void **state) {
   }
 }
 
+/* ---- with a place for an id -------------------------------------------------------------------------------------- */
+
+static void an_id_takes_its_place_encoded(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *id, *expected;
+  } rows[] = {
+      {"/orders/{id}", "ORDER-1", "/orders/ORDER-1"},
+      {"/orders/{id}?of={id}#", "a", "/orders/a?of=a#"},
+      {"{id}", "a/b c?d&e=%\xc3\xbc~._", "a%2Fb%20c%3Fd%26e%3D%25%C3%BC~._"},
+      {"{id}", "{id}", "%7Bid%7D"},
+      {"/orders/{i", "a", "/orders/{i"},
+      {"/orders/{id}", "", "/orders/"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char *url = sync_url_expand(&memory.allocator, rows[i].text, rows[i].id);
+    assert_string_equal(url, rows[i].expected);
+    sync_alloc_free(&memory.allocator, url);
+  }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -286,6 +307,7 @@ int main(void) {
       TEST(tls_is_asked_for_by_the_scheme),
       TEST(what_is_shown_has_no_secrets),
       TEST(what_is_shown_is_cut_to_fit),
+      TEST(an_id_takes_its_place_encoded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
