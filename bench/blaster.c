@@ -15,7 +15,6 @@
  * It prints its port, and from then on obeys its standard input: a line makes it print the account of what it sent
  * since the last one, as JSON; the end of the input ends it, so that it cannot outlive its parent.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>

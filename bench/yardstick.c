@@ -13,7 +13,6 @@
  *
  * One line of JSON comes out; bench/run.lua holds its counts against the server's account.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <inttypes.h>

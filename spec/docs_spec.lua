@@ -1,5 +1,6 @@
 --- The pages say what the code does: codes, options, situations, steps, targets, links, types, and the Lua in them.
 
+local directory = require "spec.support.directory"
 local misbehave = require "sync.server.misbehave"
 local options = require "sync.options"
 local stages = require "sync.stages"
@@ -10,8 +11,9 @@ local world = require "spec.support.world"
 
 local PAGES = {
   "README.md", "CHANGELOG.md", "bench/README.md", "docs/architecture.md", "docs/connection.md", "docs/decisions.md",
-  "docs/errors.md", "docs/events.md", "docs/from-react.md", "docs/migrating.md", "docs/options.md", "docs/orders.md",
-  "docs/polling.md", "docs/server.md", "docs/testing.md", "docs/testing-your-code.md",
+  "docs/errors.md", "docs/events.md", "docs/from-react.md", "docs/gaps.md", "docs/guarantees.md", "docs/journal.md",
+  "docs/migrating.md", "docs/options.md",
+  "docs/orders.md", "docs/polling.md", "docs/server.md", "docs/testing.md", "docs/testing-your-code.md",
 }
 local EXAMPLE_URL = "http://127.0.0.1:8080"
 local SIGTERM = 15
@@ -210,9 +212,9 @@ end)
 describe("every page", function()
   it("links to files that are there", function()
     for _, path in ipairs(PAGES) do
-      local directory = path:match "^.*/" or ""
+      local parent = path:match "^.*/" or ""
       for target in read(path):gmatch "%]%(([^)#]+)[^)]*%)" do
-        if not target:find "^%a+:" then assert.is_truthy(uv.fs_stat(directory .. target), path .. ": " .. target) end
+        if not target:find "^%a+:" then assert.is_truthy(uv.fs_stat(parent .. target), path .. ": " .. target) end
       end
     end
   end)
@@ -263,7 +265,8 @@ describe("types/sync.lua", function()
   -- What the files of a client have of each other, and nobody else.
   local INTERNAL = {
     "call_listeners", "closed", "compare", "end_steps", "fetch_snapshot", "follow_mode", "hold", "is_gated", "listen",
-    "passes_gate", "pull", "select", "settle_promises", "tell_handler_error", "touch_refreshers", "want",
+    "passes_gate", "release", "renew_gate", "select", "settle_promises", "tell_failure", "tell_handler_error",
+    "touch_refreshers", "want",
   }
 
   it("has every method of a client that others may call, and no other", function()
@@ -312,9 +315,10 @@ describe("types/sync.lua", function()
 
   it("has every option that is there today and no other", function()
     local spec, today = upvalue(options.check, "SPEC"), {}
-    for name, descriptor in pairs(spec) do today[name] = not descriptor.later or nil end
+    for name in pairs(spec) do today[name] = true end
     assert.same(sorted_keys(today), sorted_keys(fields_of "sync.Options"))
-    local classes_of_options = { tls = "Tls", fields = "Fields", polling = "Polling", compare = "Compare" }
+    local classes_of_options = { tls = "Tls", fields = "Fields", polling = "Polling", compare = "Compare",
+      persistence = "Persistence", retry = "Retry" }
     for name, class in pairs(classes_of_options) do
       assert.same(sorted_keys(spec[name].fields), sorted_keys(fields_of("sync.Options." .. class)))
     end
@@ -333,8 +337,10 @@ describe("types/sync.lua", function()
   end)
 
   it("has every metric and no other", function()
-    local client = world.open { url = EXAMPLE_URL, auto_connect = false }
+    local folder = world.own(directory.new())
+    local client = world.open { url = EXAMPLE_URL, auto_connect = false, persistence = folder:of "orders.db" }
     assert.same(sorted_keys(client:metrics()), sorted_keys(fields_of "sync.Metrics"))
+    for name in pairs(client:health().journal) do assert.is_true(fields_of("sync.Health.Journal")[name], name) end
   end)
 
   it("has every field of an error and of health", function()
@@ -358,9 +364,15 @@ local function lua_blocks(path)
   return blocks
 end
 
+-- The program has a folder of its own to write to: what is found from here is found from there.
+local function absolute(path_list)
+  return (path_list:gsub("[^;]+", function(path) return path:find "^/" and path or uv.cwd() .. "/" .. path end))
+end
+
 local function environment()
   local list = {}
   for name, value in pairs(uv.os_environ()) do
+    if name:find "^LUA_C?PATH" then value = absolute(value) end
     if not name:lower():find "_proxy$" then list[#list + 1] = name .. "=" .. value end
   end
   return list
@@ -377,11 +389,11 @@ local function read_all(pipe, child, name)
 end
 
 ---Run a program that comes in by standard input, on the interpreter that runs this.
-local function start(code)
+local function start(code, folder)
   local input, out, err = uv.new_pipe(false), uv.new_pipe(false), uv.new_pipe(false)
   local child = { out = "", err = "", open = 3 }
   child.handle = assert(uv.spawn(uv.exepath(), {
-    args = { "-e", "io.stdout:setvbuf 'line'", "-" }, env = environment(), stdio = { input, out, err },
+    args = { "-e", "io.stdout:setvbuf 'line'", "-" }, env = environment(), cwd = folder, stdio = { input, out, err },
   }, function(exit_code, signal)
     child.exit_code, child.signal, child.open = exit_code, signal, child.open - 1
     uv.close(child.handle)
@@ -399,10 +411,12 @@ end
 
 local function run(code)
   local server = world.server { simulate = { orders = 3, interval_ms = 1 } }
-  local child = start(code:gsub(EXAMPLE_URL:gsub("%p", "%%%0"), server.url))
+  local folder = directory.new()
+  local child = start(code:gsub(EXAMPLE_URL:gsub("%p", "%%%0"), server.url), folder.path)
   world.await_servers(function() return child.out:find "\n" or child.open == 0 end)
   if is_endless(code) and child.open == 3 then uv.process_kill(child.handle, "sigterm") end
   world.await_servers(function() return child.open == 0 end)
+  folder:close()
   return child
 end
 
