@@ -68,7 +68,7 @@ describe("ordersync", function()
   it("has help for itself and every command, in two ways", function()
     local overview = program.run("--help")
     assert.same({ 0, overview.stdout }, { program.run("help").code, program.run("help").stdout })
-    for _, name in ipairs { "serve", "tail", "demo" } do
+    for _, name in ipairs { "serve", "tail", "demo", "dead" } do
       assert.matches("\n  " .. name .. " +%u", overview.stdout)
       local help = program.run(name, "--help")
       assert.matches("Usage: ordersync " .. name .. ".*Exit codes: 0 .*1 .*2 wrong usage", help.stdout)
@@ -91,6 +91,12 @@ describe("ordersync", function()
       { { "serve", "--seed", "2" }, "--seed is about the simulation: add --simulate" },
       { { "serve", "--script", "no/such/file" }, "no/such/file: No such file" },
       { { "demo", "--events", "3", "--kills", "3" }, "there are only 3" },
+      { { "dead" }, "missing argument 'journal'" },
+      { { "dead", "x", "shwo" }, "list, show, redeliver or forget is wanted, not 'shwo' (did you mean 'show'?)" },
+      { { "dead", "x", "show" }, "show wants the number of a letter" },
+      { { "dead", "x", "show", "all" }, "show wants the number of a letter, not all" },
+      { { "dead", "x", "list", "7" }, "list takes no number: show does" },
+      { { "dead", "x", "forget", "0" }, "a whole number from 1" },
     } do
       local run = program.run((table.unpack or unpack)(case[1]))
       assert.same({ 2, "" }, { run.code, run.stdout })

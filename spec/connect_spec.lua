@@ -112,20 +112,6 @@ describe("misuse", function()
   end)
 end)
 
-describe("an option of a later version", function()
-  it("is refused with a clear word, not ignored", function()
-    assert.matches("^persistence: not yet", misuse { url = URL, persistence = "orders.db" })
-    assert.matches("^persistence: not yet", misuse { url = URL, persistence = true })
-    assert.matches("^ack: not yet", misuse { url = URL, ack = "manual" })
-    assert.matches("^redact: not yet", misuse { url = URL, redact = {} })
-  end)
-
-  it("may be given the value that asks for nothing", function()
-    local client = world.open { url = URL, persistence = false, ack = "auto", auto_connect = false }
-    assert.equal("disconnected", client:health().state)
-  end)
-end)
-
 describe("a value that no type catches", function()
   it("is refused with OPTION", function()
     local refused = {

@@ -207,6 +207,16 @@ describe("on_overdue", function()
     assert.same({ "A", "B" }, told)
   end)
 
+  it("tells its own client of a function that raises, and no other", function()
+    local client, server = connect()
+    local other = world.connect(server)
+    client:on_overdue({ stage = "open", after_ms = 1 }, function() error "broken" end)
+    step(server, "A", "open")
+    world.await(function() return client:metrics().handler_errors == 1 end)
+    assert.matches("^on_overdue: .*broken", client:health().handler_error.message)
+    assert.equal(0, other:metrics().handler_errors)
+  end)
+
   it("ends when it is cancelled, and with the client", function()
     local client, server, events = connect()
     local called = false

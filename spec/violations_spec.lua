@@ -13,7 +13,7 @@ local LIFE = { "initiated", "open", "billed", "paid" } -- after "empty"
 -- It knows the stages as its owner does: by what was delivered.
 local function new_scene(policy, options)
   local time = virtual_time.new()
-  local scene = { time = time, delivered = {}, told = {}, questions = {}, stage_of = {} }
+  local scene = { time = time, delivered = {}, discarded = {}, told = {}, questions = {}, stage_of = {} }
   local given = {
     timers = time.timers, machine = stages.check(stages.default),
     deliver = function(event, previous, new)
@@ -25,6 +25,7 @@ local function new_scene(policy, options)
       end
       if scene.on_delivery then scene.on_delivery(event) end
     end,
+    discard = function(event) scene.discarded[#scene.discarded + 1] = event end,
     on_violation = function(violation)
       scene.told[#scene.told + 1] = violation
     end,
@@ -103,6 +104,23 @@ describe("a violation", function()
     assert.same({ "A open->billed" }, scene.delivered)
     assert.same({ "repeated dropped", "late dropped", "impossible dropped" }, scene.verdicts())
     assert.equal(3, scene.gate:report().dropped)
+    assert.equal(3, #scene.discarded)
+  end)
+end)
+
+describe("finish", function()
+  it("ends the waiting of all orders, and each goes in its own order", function()
+    local scene = new_scene { skipped = "hold" }
+    for _, order_id in ipairs { "A", "B" } do
+      scene.begin(order_id, "initiated")
+      scene.step(order_id, "billed")
+      scene.note(order_id, "receipt")
+    end
+    scene.gate:finish()
+    table.sort(scene.delivered)
+    assert.same({ "A initiated->billed", "A receipt", "B initiated->billed", "B receipt" }, scene.delivered)
+    assert.equal(0, scene.gate:report().held)
+    assert.is_nil(scene.time.armed_ms)
   end)
 end)
 
@@ -282,6 +300,7 @@ describe("a violation that the snapshot is asked about", function()
     scene.questions[1].reply "billed"
     assert.same({ "A receipt" }, scene.delivered)
     assert.equal(1, scene.gate:report().refuted)
+    assert.equal("open", scene.discarded[1].new)
     assert.is_nil(scene.time.armed_ms)
   end)
 

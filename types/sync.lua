@@ -8,7 +8,9 @@
 ---@alias sync.Code
 ---| "CIRCUIT_OPEN" | "CLOSED" | "CONNECT_TIMEOUT" | "CONTENT_TYPE" | "CREDENTIALS" | "DNS" | "EVENT_DECODE"
 ---| "EVENT_JSON" | "EVENT_TOO_LARGE" | "EXHAUSTED" | "FORKED" | "HANDLER" | "HEADER" | "HTTP_AUTH" | "HTTP_NO_CONTENT"
----| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "NETWORK" | "NETWORK_CHANGED" | "NO_MEMORY"
+---| "HTTP_PROTOCOL" | "HTTP_REDIRECT" | "HTTP_STATUS" | "IDLE_TIMEOUT" | "JOURNAL_CORRUPT" | "JOURNAL_FULL"
+---| "JOURNAL_GONE" | "JOURNAL_IO" | "JOURNAL_LOCKED" | "JOURNAL_READ_ONLY" | "JOURNAL_SCHEMA" | "NETWORK"
+---| "NETWORK_CHANGED" | "NO_JOURNAL" | "NO_MEMORY"
 ---| "OPTION" | "POLL_FAILED" | "PROXY" | "REFUSED" | "SLEPT" | "SNAPSHOT" | "STREAM_CUT" | "STREAM_ENDED" | "SYSTEM"
 ---| "TIGHT_LOOP" | "TIMEOUT" | "TLS" | "TLS_FILE" | "TLS_UNVERIFIED" | "URL"
 
@@ -32,10 +34,11 @@
 ---@field id string? last event ID when it was dispatched
 ---@field timestamp string? as the server wrote it
 ---@field received_at integer milliseconds since the epoch
----@field seq integer 1 for the client's first
+---@field seq integer 1 for the client's first; with a journal it goes on from client to client
 ---@field source sync.Source
----@field redelivered boolean
+---@field redelivered boolean it was delivered before, perhaps
 ---@field acknowledged boolean client:ack() has seen it
+---@field maybe_done boolean? while a function of client:once runs for it: whether that may have happened before
 ---@field raw string the message as it came
 local Event = {}
 
@@ -51,9 +54,28 @@ function Event:plain() end
 ---@field hint string what to do about it
 ---@field retryable boolean class retry, or HTTP_AUTH after which the function is asked once more
 ---@field status integer? of HTTP
----@field attempt integer? failures in a row
+---@field attempt integer? failures in a row; HANDLER: how often the event has been delivered
 ---@field next_retry_at integer? milliseconds since the epoch; nil: no attempt is planned
 ---@field event sync.Event? HANDLER: what the handler was called with
+
+---An event that handlers could not do. See docs/journal.md.
+---@class sync.DeadLetter
+---@field number integer 1, 2, 3, ...: never used again
+---@field problem string what the handler said that failed last
+---@field attempts integer
+---@field failed_at integer milliseconds since the epoch
+---@field wanted boolean it is to be delivered again
+---@field type string of the event, as all that follows
+---@field order_id string?
+---@field data any
+---@field raw string
+---@field id string?
+---@field seq integer
+
+---What client:once tells the function.
+---@class sync.Effect
+---@field name string
+---@field maybe_done boolean a process died, or so, while the function ran: perhaps it has happened
 
 ---Which events are meant.
 ---@class sync.Filter
@@ -94,6 +116,20 @@ function Event:plain() end
 ---@field changed integer of them that the book knew otherwise, or not
 
 ---What a call of an auto_refresh or on_dashboard function is for.
+---Something is, or was, missing in the stream. See docs/gaps.md.
+---@class sync.Gap
+---@field number integer
+---@field open boolean
+---@field reason "ids" | "epoch" | "hub" | "resync" | "no_replay" how it was noticed
+---@field cure "replay" | "order" | "snapshot" | "given_up" | nil what has closed it
+---@field missing integer? events that have not come; nil: nobody knows how many
+---@field opened_at integer milliseconds since the epoch
+---@field closed_at integer?
+---@field after_id string? of the last event before it
+---@field before_id string? of the first event behind it
+---@field order_id string? of the only order that it can be about
+---@field detail string? why, in the server's words
+
 ---@class sync.RefreshNews
 ---@field reason "event" | "poll" | "resync" | "start" of the first touch that no call has answered
 ---@field count integer how many of them there are
@@ -156,6 +192,13 @@ function Event:plain() end
 ---@field p50 number
 ---@field p99 number
 
+---@class sync.Health.Journal
+---@field ok boolean the file has everything
+---@field unsaved integer what it does not have yet
+---@field waiting_for_ack integer events that were taken and are not done
+---@field error sync.Error? why it is not ok
+---@field failing_since integer? milliseconds since the epoch
+
 ---How a client is. Durations in milliseconds, times in milliseconds since the epoch.
 ---@class sync.Health
 ---@field status sync.Status
@@ -173,9 +216,12 @@ function Event:plain() end
 ---@field last_connected_at integer?
 ---@field next_retry_at integer?
 ---@field last_event_id string?
+---@field open_gaps integer?
+---@field complete boolean? there is reason to believe that nothing is missing
 ---@field total_events integer
 ---@field total_reconnects integer
 ---@field latency_ms sync.Latency?
+---@field journal sync.Health.Journal? nil: no persistence
 
 ---Counters since the client was made.
 ---@class sync.Metrics
@@ -188,6 +234,7 @@ function Event:plain() end
 ---@field parse_errors integer? EVENT_JSON
 ---@field too_large integer? EVENT_TOO_LARGE
 ---@field duplicates integer? events that came again and were dropped
+---@field gaps integer? that were opened
 ---@field renewals integer? streams that were replaced by a new one before they were closed
 ---@field failures integer? told of connects, streams and renewals
 ---@field pauses integer? times the socket was paused: back-pressure or budget
@@ -206,6 +253,10 @@ function Event:plain() end
 ---@field poll_sessions integer? times that polling at the interval began
 ---@field polling_ms integer? how long it went on, in all
 ---@field overtaken integer? events of the stream that were dropped, because a poll had told of them
+---@field redelivered integer? events that the journal had, not done
+---@field dead_letters integer? events that handlers could not do
+---@field commits integer? of the journal
+---@field lifetime table<string, integer>? counters that go on from client to client; nil: no persistence
 ---@field event_counts table<string, integer> by type
 
 -- ---- options -------------------------------------------------------------------------------------------------------
@@ -224,9 +275,10 @@ function Event:plain() end
 ---@field timestamp string?
 ---@field data string?
 
----Where snapshots come from: `url` or `fetch`, one of them. See docs/polling.md.
+---Where snapshots come from: `url` or `fetch`, one of them, and `order_url`. See docs/polling.md.
 ---@class sync.Options.Polling
 ---@field url string? relative to the stream's url
+---@field order_url string? of one order, {id} standing for its id: for a client with the option order_id
 ---@field fetch (fun(): orders: table[] | string | nil, problem: string?)? a list of orders, or its JSON; nil: nothing new
 ---@field interval_ms integer?
 ---@field timeout_ms integer?
@@ -254,6 +306,21 @@ function Event:plain() end
 ---@field impossible sync.ViolationAction?
 ---@field hold_ms integer? default 1000
 
+---Where a client's journal is, and how it is kept. See docs/options.md.
+---@class sync.Options.Persistence
+---@field path string? default ordersync-HOST-PORT.db
+---@field durability "normal" | "full" | "off" | nil
+---@field required boolean?
+---@field max_events integer?
+---@field max_bytes integer?
+---@field max_age_ms integer?
+
+---How a handler that fails is called again.
+---@class sync.Options.Retry
+---@field attempts integer? in all, default 5
+---@field delay_ms integer? default 1000
+---@field max_delay_ms integer? default 30000
+
 ---Who gets the stream: those whose key's hash is among the first `percent`.
 ---@class sync.Options.Rollout
 ---@field percent number 0 to 100
@@ -279,6 +346,11 @@ function Event:plain() end
 ---@field book_limit integer? orders that are kept
 ---@field stages sync.Stages?
 ---@field violations sync.Options.Violations?
+---@field persistence boolean | string | sync.Options.Persistence | nil true: ordersync-HOST-PORT.db
+---@field dead_letter_limit integer?
+---@field redact string | string[] | nil members whose values are kept off the disk
+---@field ack "auto" | "manual" | nil when an event is done: when its handlers have returned, or when it is acknowledged
+---@field retry sync.Options.Retry | false | nil
 ---@field auto_connect boolean?
 ---@field auto_reconnect boolean?
 ---@field max_reconnect_attempts integer?
@@ -295,6 +367,7 @@ function Event:plain() end
 ---@field max_event_bytes integer?
 ---@field queue_limit integer?
 ---@field duplicate_window integer?
+---@field gap_ids "auto" | "dense" | "opaque" | nil what the ids of the stream are taken for, default "auto"
 ---@field headers table<string, string | number> | (fun(): table<string, string | number>?) | nil
 ---@field token string | (fun(): token: string?, ttl_ms: number?) | nil ttl_ms: how long the token is good for; nil: without end
 ---@field method string?
@@ -489,6 +562,27 @@ function Client:start_polling() end
 ---@return sync.Code? code CLOSED; OPTION: there is nothing to poll
 function Client:stop_polling() end
 
+---The gaps in the stream that are known of, the oldest first; `{ open = true }`: those that nothing has closed yet.
+---@param filter {open: boolean?}?
+---@return sync.Gap[]?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:gaps(filter) end
+
+---Calls `fn` when a gap opens, and again when it closes.
+---@param fn fun(gap: sync.Gap)
+---@return sync.Listener?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:on_gap(fn) end
+
+---Closes an open gap that nothing else will; false: there is no open one of this number. What is missing stays so.
+---@param number integer 0: those for which there was no memory
+---@return boolean?
+---@return string? message
+---@return sync.Code? code CLOSED
+function Client:give_up_gap(number) end
+
 ---Calls `fn` once for every burst of events of an order, of several or of any ("*"), when it has been quiet for
 ---debounce_ms (1000) but not later than max_wait_ms (5 x debounce_ms), and after every poll. Never two calls at once; one
 ---that fails (raises, or gives nil or false and a message) is tried again with backoff. `fn` may yield.
@@ -523,11 +617,12 @@ function Client:on_violation(fn) end
 ---@return sync.Code? code CLOSED
 function Client:on_overdue(overdue, fn) end
 
----Acknowledges an event; false: it was acknowledged before.
+---Acknowledges an event; false: it was acknowledged before. With `ack = "manual"` it is done by that, and so is, whatever
+---`ack` says, an event that next() gave.
 ---@param event sync.Event
 ---@return boolean?
 ---@return string? message
----@return sync.Code? code CLOSED
+---@return sync.Code? code CLOSED, NO_MEMORY
 function Client:ack(event) end
 
 ---Acknowledges the events of the history that a filter means; how many it were.
@@ -541,6 +636,36 @@ function Client:ack_all(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event[]
 function Client:unacknowledged(filter) end
+
+---Calls `fn(event, effect)` unless the effect `name` of this event has happened, in this process or in one before it. true:
+---`fn` has run; false: there was no need. When `fn` raises, the effect has not happened, and the error goes on.
+---@param event sync.Event
+---@param name string
+---@param fn fun(event: sync.Event, effect: sync.Effect)
+---@return boolean?
+---@return string? message
+---@return sync.Code? code NO_JOURNAL, NO_MEMORY, CLOSED
+function Client:once(event, name, fn) end
+
+---The events that handlers could not do, the oldest first.
+---@return sync.DeadLetter[]?
+---@return string? message
+---@return sync.Code? code NO_JOURNAL, CLOSED, or why the journal cannot be read
+function Client:dead_letters() end
+
+---Delivers a dead letter again, or all of them.
+---@param letter sync.DeadLetter | integer | nil nil: all
+---@return true?
+---@return string? message
+---@return sync.Code? code NO_JOURNAL, CLOSED, or why the journal cannot be written
+function Client:redeliver(letter) end
+
+---Forgets a dead letter: its event counts as done.
+---@param letter sync.DeadLetter | integer
+---@return true?
+---@return string? message
+---@return sync.Code? code NO_JOURNAL, CLOSED, NO_MEMORY
+function Client:forget(letter) end
 
 ---What the stream and polls disagree on, in mode `compare`; no I/O.
 ---@return sync.DriftReport?
@@ -588,7 +713,8 @@ function Client:network_changed() end
 ---@return sync.Code? code URL, OPTION, HEADER, CLOSED
 function Client:configure(options) end
 
----Ends the client at once; again does nothing.
+---Ends the client at once; again does nothing. Inside a handler that counts as its return: with a journal the event under
+---way is done; what is undelivered comes first of all to the next client that opens it.
 ---@return true
 function Client:close() end
 
@@ -727,6 +853,24 @@ function sync.start_polling() end
 ---@return sync.Code?
 function sync.stop_polling() end
 
+---@param filter {open: boolean?}?
+---@return sync.Gap[]?
+---@return string?
+---@return sync.Code?
+function sync.gaps(filter) end
+
+---@param fn fun(gap: sync.Gap)
+---@return sync.Listener?
+---@return string?
+---@return sync.Code?
+function sync.on_gap(fn) end
+
+---@param number integer
+---@return boolean?
+---@return string?
+---@return sync.Code?
+function sync.give_up_gap(number) end
+
 ---@param order_id sync.Texts
 ---@param fn fun(news: sync.RefreshNews): any
 ---@param options sync.RefreshOptions?
@@ -770,6 +914,31 @@ function sync.ack_all(filter) end
 ---@param filter sync.Filter?
 ---@return sync.Event[]
 function sync.unacknowledged(filter) end
+
+---@param event sync.Event
+---@param name string
+---@param fn fun(event: sync.Event, effect: sync.Effect)
+---@return boolean?
+---@return string?
+---@return sync.Code?
+function sync.once(event, name, fn) end
+
+---@return sync.DeadLetter[]?
+---@return string?
+---@return sync.Code?
+function sync.dead_letters() end
+
+---@param letter sync.DeadLetter | integer | nil
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.redeliver(letter) end
+
+---@param letter sync.DeadLetter | integer
+---@return true?
+---@return string?
+---@return sync.Code?
+function sync.forget(letter) end
 
 ---@return sync.DriftReport?
 ---@return string?

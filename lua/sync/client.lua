@@ -2,6 +2,7 @@
 
 local core = require "sync.core"
 local decoder = require "sync.decoder"
+local delivery = require "sync.delivery"
 local listeners = require "sync.listeners"
 local options = require "sync.options"
 local raised = require "sync.raised"
@@ -11,6 +12,8 @@ local raised = require "sync.raised"
 ---@field loop sync.Loop
 ---@field options table complete
 ---@field subscriptions table<integer, sync.Subscription> by number; 0 and -1 are the client's own
+---@field delivery sync.Delivery
+---@field drain fun() calls handlers until there is nothing left to do, or something has to wait
 ---@field busy boolean a handler of this client is under way, or has yielded
 local Client = {}
 Client.__index = Client
@@ -18,11 +21,10 @@ Client.__index = Client
 local client = {}
 
 -- What it can do, by subject; each a table of methods.
-for _, subject in ipairs { "handlers", "history", "pull", "orders", "polling", "refreshing", "acks", "steps",
-  "comparison" } do
+for _, subject in ipairs { "commands", "handlers", "history", "gaps", "pull", "orders", "polling", "refreshing", "acks",
+  "effects", "dead_letters", "steps", "comparison" } do
   for name, method in pairs(require("sync.client." .. subject)) do Client[name] = method end
 end
-
 
 -- Entries of `subscriptions` that are not handlers of the user's; the core knows these numbers.
 local SIGNALS, DECODER = 0, -1
@@ -59,12 +61,19 @@ local function tell_error(self, problem)
   end, problem)
 end
 
+--- Something has gone wrong that the engine does not tell of.
+---@param code string
+function Client:tell_failure(code)
+  tell_error(self, failure(code, core.codes[code].text))
+end
+
 ---@param message string
 ---@param event? sync.Event
-function Client:tell_handler_error(message, event)
+---@param attempt? integer how often the event has been delivered, this time included
+function Client:tell_handler_error(message, event, attempt)
   self.handler_errors = self.handler_errors + 1
   local problem = failure("HANDLER", message)
-  problem.event = event
+  problem.event, problem.attempt = event, attempt
   self.last_handler_error = problem
   tell_error(self, problem)
 end
@@ -100,6 +109,11 @@ local SIGNAL = {
     tell_error(self, signal)
   end,
   fetch = function(self) self:fetch_snapshot() end,
+  gap = function(self, signal)
+    local gap = signal.gap
+    log(self, gap.open and "warn" or "info", ("gap %d: %s"):format(gap.number, gap.cure or gap.reason), gap)
+    self:call_listeners("gap", gap)
+  end,
   heard = Client.compare,
   listed = Client.compare,
   polled = function(self, signal)
@@ -137,62 +151,15 @@ local function decoder_subscription(self)
   return { own = true, delivered = 0, invoke = function(event)
     self.core:route() -- nobody gets it unless it can be decoded, and may pass
     local kept = decode(self, event)
-    if not self.core or not kept then return false end
+    if not self.core then return false end
+    if not kept then
+      self.core:done(event.seq) -- nobody can acknowledge what nobody gets
+      return false
+    end
     if not self:passes_gate(event) then return false end
     if self.core then self.core:route(event.type, event.order_id) end
     return kept
   end }
-end
-
--- ---- delivery ----------------------------------------------------------------------------------------------------
-
--- One run of handlers. The protected call is around the run, not around each handler: when one raises, the run is
--- entered again where it was left. The core never calls Lua, so a handler may yield: the run waits in its coroutine.
-local function make_drain(self)
-  local take = self.take
-  local event, sub
-  local function run()
-    event, sub = take(event)
-    while sub do
-      sub.delivered = sub.delivered + 1
-      sub.invoke(event)
-      event, sub = take(event)
-    end
-  end
-  return function()
-    self.busy = true
-    local ok, message
-    repeat
-      ok, message = xpcall(run, raised.traced)
-      if not ok then self:tell_handler_error(message, event) end
-    until ok or not self.core
-    event, sub = nil, nil
-    self.busy = false
-    if self.held then
-      self.held = false
-      self:want() -- back among the ready, if something waits
-    end
-  end
-end
-
---- The same for one event that is then given to the caller of next(); nil: nothing is there.
----@return sync.Event|nil
-function Client:pull()
-  local event, sub
-  local function run()
-    event, sub = self.take(event, true)
-    while sub do
-      sub.delivered = sub.delivered + 1
-      local kept = sub.invoke(event)
-      if sub.own and not kept then event = nil end -- a signal, or an event that cannot be decoded
-      event, sub = self.take(event, true)
-    end
-  end
-  repeat
-    local ok, message = xpcall(run, raised.traced)
-    if not ok then self:tell_handler_error(message, event) end
-  until ok
-  return event
 end
 
 -- ---- made and ended ----------------------------------------------------------------------------------------------
@@ -217,31 +184,36 @@ function client.new(complete, loop)
     promises = {},      -- order id -> what optimistic() has promised of it
     refreshers = {},    -- sync.Refresher -> its sync.Refresh
     watches = {},       -- sync.Watch -> true
-    acknowledged = {},  -- by the number of the event
+    acknowledged = {},  -- numbers of events of the history -> true
     ack_count = 0,
+    effects = {},       -- those that are under way -> true
     delivered_stages = {}, -- order id -> the stage that its handlers heard last, for the gate
     delivered_count = 0,
     awaiting_poll = {}, -- functions that wait for the end of the next poll
   }, Client)
   self.subscriptions[SIGNALS] = signal_subscription(self)
   self.take = engine:taker(self.subscriptions)
+  self.history = engine:historian()
   local order, next_order = engine:librarian()
   self.librarian = { order = order, next = next_order }
-  self.drain = make_drain(self)
+  self.delivery = delivery.new(self)
+  self.drain = self.delivery.drain
   self:want()
   self:follow_mode(flat.mode)
   loop:add(self)
   return self
 end
 
---- Ends the client at once, wherever it is: its connection is dropped, what is undelivered is gone, no handler is called
---- any more, but the error of a handler that closed it is still told. Again does nothing.
+--- Ends the client at once, wherever it is: its connection is dropped, no handler is called any more, but the error of a
+--- handler that closed it is still told. What is undelivered is gone, or, with a journal, comes first of all to the next
+--- client that opens it; the event whose handler calls this counts as done. Again does nothing.
 ---@return true
 function Client:close()
   if not self.core then return true end
   self.final = { health = self:health(), metrics = self:metrics() }
   for refresher in pairs(self.refreshers) do refresher.refresh:cancel() end
   self:end_steps()
+  self.delivery:close()
   self.loop:remove(self)
   self.core:close()
   self.core = nil
@@ -272,33 +244,23 @@ function Client:hold()
   self:want()
 end
 
--- ---- what the user wants -----------------------------------------------------------------------------------------
-
-local function command(name)
-  return function(self)
-    if not self.core then return closed() end
-    return self.core[name](self.core)
-  end
+--- Back among the ready, if something waits.
+function Client:release()
+  self.held = false
+  self:want()
 end
 
---- Drops the stream and stays away until connect(); subscriptions and history stay.
-Client.disconnect = command "disconnect"
+-- ---- what the user wants -----------------------------------------------------------------------------------------
 
---- Opens the stream anew at once: a wait, or having given up, is skipped.
-Client.reconnect = command "reconnect"
-
---- The machine is on another network, or was cut off: what is open, being opened or waited for is opened anew at once,
---- and so is a stream that had been given up. A client that was told to stay away does.
-Client.network_changed = command "network_changed"
-
--- Raises in the name of the method's caller, as those above.
+-- Raises in the name of the method's caller.
 local function checked_options(self, method, given)
   local ok, complete = pcall(options.check, given, self.options)
   if not ok then error(("client:%s: %s"):format(method, complete), 3) end
   return complete
 end
 
-local function configure(self, complete)
+-- `given`: what is new in it.
+local function configure(self, complete, given)
   if not self.core then return closed() end
   local flat = options.flatten(complete, self:is_gated())
   local ok, message, code = self.core:configure(flat)
@@ -306,7 +268,7 @@ local function configure(self, complete)
   self.options = complete
   self:follow_mode(flat.mode)
   self:want()
-  self.gate = nil -- made anew, should its rules have changed
+  if given.stages or given.violations then self:renew_gate() end
   return true
 end
 
@@ -316,7 +278,7 @@ end
 function Client:connect(given)
   if not self.core then return closed() end
   if given ~= nil then
-    local ok, message, code = configure(self, checked_options(self, "connect", given))
+    local ok, message, code = configure(self, checked_options(self, "connect", given), given)
     if not ok then return nil, message, code end
   end
   return self.core:connect()
@@ -326,7 +288,7 @@ end
 ---@param given table
 ---@return true|nil, string|nil message, string|nil code
 function Client:configure(given)
-  return configure(self, checked_options(self, "configure", given))
+  return configure(self, checked_options(self, "configure", given), given)
 end
 
 -- ---- what it knows -----------------------------------------------------------------------------------------------
@@ -342,6 +304,7 @@ end
 function Client:health()
   local health = self.core and self.core:health() or copy(self.final.health)
   if not self.core then health.state, health.uptime_ms, health.next_retry_at = "closed", 0, nil end
+  health.complete = health.complete and self.core ~= nil
   health.status = STATUS[health.state]
   health.is_connected = health.state == "connected"
   health.is_connecting = health.status == "connecting"
@@ -351,7 +314,7 @@ function Client:health()
   return health
 end
 
---- Counters since the client was made; no I/O. Of a closed client: the last ones.
+--- Counters since the client was made, and in `lifetime` since the journal was; no I/O. Of a closed client: the last ones.
 ---@return sync.Metrics
 function Client:metrics()
   if not self.core then return copy(self.final.metrics) end
@@ -360,6 +323,7 @@ function Client:metrics()
   metrics.handler_errors = self.handler_errors
   metrics.decode_errors = self.decode_errors
   metrics.violations = self.gate and self.gate:report() or {}
+  metrics.lifetime = self.core:totals()
   return metrics
 end
 

@@ -64,10 +64,15 @@ function filter.check(given)
   }
 end
 
-local function contains(list, value)
-  if not list then return true end
-  for _, item in ipairs(list) do
-    if item == value then return true end
+--- Whether `value` is one of those that somebody wants.
+---@param wanted any nil or "*": any; a list: one of its items; otherwise that value
+---@param value any
+---@return boolean
+function filter.means(wanted, value)
+  if wanted == nil or wanted == "*" or wanted == value then return true end
+  if type(wanted) ~= "table" then return false end
+  for _, item in ipairs(wanted) do
+    if item == value or item == "*" then return true end
   end
   return false
 end
@@ -77,7 +82,7 @@ end
 ---@param event sync.Event
 ---@return boolean
 function filter.accepts(checked, event)
-  return contains(checked.types, event.type) and contains(checked.order_ids, event.order_id)
+  return filter.means(checked.types, event.type) and filter.means(checked.order_ids, event.order_id)
     and (not checked.since or event.received_at >= checked.since)
     and (not checked.where or not not checked.where(event))
 end

@@ -34,7 +34,9 @@ end
 local METHODS = {
   "subscribe", "on_order", "on_event", "on_stage_change", "on_state", "on_health", "on_error", "on_comment", "health",
   "metrics", "events", "latest", "order", "orders", "optimistic", "on_poll", "start_polling", "stop_polling",
-  "auto_refresh", "on_dashboard", "ack", "ack_all", "unacknowledged", "on_violation", "on_overdue", "drift",
+  "gaps", "on_gap", "give_up_gap",
+  "auto_refresh", "on_dashboard", "ack", "ack_all", "unacknowledged", "once", "dead_letters",
+  "redeliver", "forget", "on_violation", "on_overdue", "drift",
   "ready_to_switch", "reconnect", "network_changed", "disconnect", "configure", "next", "stream", "close",
 }
 

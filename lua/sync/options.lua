@@ -2,7 +2,9 @@
 -- flat table that the core takes. Misuse raises an error that names the option's full path. What is not given is left
 -- out: the defaults are the core's (sync_options_init in src/options.c).
 
+local filter = require "sync.filter"
 local mode = require "sync.mode"
+local persistence = require "sync.persistence"
 local rollout = require "sync.rollout"
 local stages = require "sync.stages"
 local suggest = require "sync.suggest"
@@ -11,6 +13,8 @@ local violations = require "sync.violations"
 local options = {}
 
 local MODES = { auto = true, stream = true, poll = true, compare = true, off = true }
+local DURABILITIES = { normal = true, full = true, off = true }
+local GAP_IDS = { auto = true, dense = true, opaque = true }
 local DECODES = { order = true, json = true, none = true }
 
 -- Lua 5.1 has no integers: a whole number is one.
@@ -49,6 +53,11 @@ local KINDS = {
     return true
   end },
   polling = { "a table, or false", function(value) return type(value) == "table" or value == false end },
+  retry = { "a table, or false", function(value) return type(value) == "table" or value == false end },
+  persistence = { "true, false, the path of a file or a table", function(value)
+    return type(value) == "boolean" or type(value) == "table" or type(value) == "string" and value ~= ""
+  end },
+  durability = { "one of normal, full, off", function(value) return DURABILITIES[value] end },
   fixed_headers = { "a table of strings", function(value)
     return type(value) == "table" and is_headers(value)
   end },
@@ -63,18 +72,19 @@ local KINDS = {
     return MODES[value] or type(value) == "function"
   end },
   count = { "a whole number, 0 or more", function(value) return is_integer(value) and value >= 0 end },
+  attempts = { "a whole number, 1 or more", function(value) return is_integer(value) and value >= 1 end },
   decode = { "one of order, json, none, or a function", function(value)
     return DECODES[value] or type(value) == "function"
   end },
   exhausted = { "\"probe\" or \"stop\"", function(value) return value == "probe" or value == "stop" end },
   ack = { "\"auto\" or \"manual\"", function(value) return value == "auto" or value == "manual" end },
+  gap_ids = { "one of auto, dense, opaque", function(value) return GAP_IDS[value] end },
   profile = { "\"development\" or \"production\"", function(value)
     return value == "development" or value == "production"
   end },
 }
 
--- name -> {kind, core = whether the core takes it as it is (nested: under which name), fields = nested names,
--- later = what it waits for, absent = the value that asks for nothing}
+-- name -> {kind, core = whether the core takes it as it is (nested: under which name), fields = nested names}
 local SPEC = {
   url = { "strings", required = true },
   order_id = { "string" },
@@ -102,6 +112,7 @@ local SPEC = {
   body = { "string", core = true },
   max_redirects = { "count", core = true },
   duplicate_window = { "count", core = true },
+  gap_ids = { "gap_ids", core = true },
   proxy = { "string", core = true },
   no_proxy = { "string", core = true },
   resolve = { "addresses" },
@@ -128,6 +139,7 @@ local SPEC = {
   polling = { "polling", fields = {
     url = { "string", core = "poll_url" },
     fetch = { "function" },
+    order_url = { "string", core = "poll_order_url" },
     interval_ms = { "duration", core = "poll_interval_ms" },
     timeout_ms = { "duration", core = "poll_timeout_ms" },
     headers = { "fixed_headers" },
@@ -141,10 +153,23 @@ local SPEC = {
   book_limit = { "count", core = true },
   stages = { "table" },
   violations = { "table" },
-  persistence = { "string", later = "journal on disk", absent = false },
-  ack = { "ack", later = "acknowledgement", absent = "auto" },
+  persistence = { "persistence", fields = {
+    path = { "string" },
+    durability = { "durability" },
+    required = { "boolean" },
+    max_events = { "count" },
+    max_bytes = { "count" },
+    max_age_ms = { "duration" },
+  } },
+  dead_letter_limit = { "count", core = true },
+  redact = { "strings" },
+  ack = { "ack" },
+  retry = { "retry", fields = {
+    attempts = { "attempts" },
+    delay_ms = { "count" },
+    max_delay_ms = { "count" },
+  } },
   rollout = { "table" },
-  redact = { "table", later = "journal on disk" },
 }
 
 local PROFILES = {
@@ -183,10 +208,6 @@ local function shown(name, value)
 end
 
 local function check_value(path, name, descriptor, value)
-  if descriptor.later then
-    if value == descriptor.absent then return end
-    fail(path, "not yet: this version has no %s; leave the option out", descriptor.later)
-  end
   local kind = KINDS[descriptor[1]]
   check_nul(path, name, value, descriptor[1])
   if not kind[2](value) then fail(path, "expected %s, got %s", kind[1], shown(name, value)) end
@@ -199,7 +220,7 @@ local function check_table(given, spec, prefix)
     local path = prefix .. tostring(name)
     if not descriptor then fail(path, "unknown option%s", suggest.hint(tostring(name), names_of(spec))) end
     check_value(path, name, descriptor, value)
-    if descriptor.fields and value then check_table(value, descriptor.fields, path .. ".") end
+    if descriptor.fields and type(value) == "table" then check_table(value, descriptor.fields, path .. ".") end
   end
 end
 
@@ -217,8 +238,23 @@ local function check_parts(given)
   if given.violations then violations.check(given.violations) end
   if given.rollout then rollout.check(given.rollout) end
   local polling = given.polling
-  if polling and (polling.url ~= nil) == (polling.fetch ~= nil) then
+  local sources = polling and (polling.url and 1 or 0) + (polling.fetch and 1 or 0)
+  if sources == 2 or sources == 0 and not polling.order_url then
     fail("polling", "expected either a url or a fetch function")
+  end
+end
+
+-- Names by which the engine finds an order, or its type: without them on disk nothing of it would be found again.
+local function check_redacted(complete)
+  local fields, redact = complete.fields or {}, complete.redact or {}
+  local needed = {
+    ["what orders are known by"] = fields.order_id or { "orderID", "orderId", "order_id" },
+    ["the type of an event"] = fields.type or { "eventType", "event_type" },
+  }
+  for _, name in ipairs(type(redact) == "table" and redact or { redact }) do
+    for what, names in pairs(needed) do
+      if filter.means(names, name) then fail("redact", "%q is %s, and has to be kept", name, what) end
+    end
   end
 end
 
@@ -244,7 +280,9 @@ function options.check(given, base)
   check_table(given, SPEC, "")
   check_parts(given)
   if not base and given.url == nil then fail("url", "required, for example \"http://127.0.0.1:8080\"") end
-  return complete_with(given, base)
+  local complete = complete_with(given, base)
+  check_redacted(complete)
+  return complete
 end
 
 -- {name = value} to {name, value, ...}, sorted, so that requests look the same every time.
@@ -350,6 +388,9 @@ function options.flatten(complete, gated)
   flat.order_id = some(complete.order_id)
   flat.event_types = some(type(types) == "table" and table.concat(types, ",") or types)
   flat.idle_timeout_ms = complete.idle_timeout_ms ~= "auto" and complete.idle_timeout_ms or nil
+  persistence.flatten(flat, complete.persistence, flat.url)
+  flat.redact = type(complete.redact) == "string" and { complete.redact } or complete.redact
+  flat.manual_ack = complete.ack == "manual"
   flat.stop_when_exhausted = complete.on_exhausted == "stop"
   flat.auto_connect = complete.auto_connect ~= false and flat.mode ~= "off"
   flat.ask_headers = options.asks(complete)

@@ -3,6 +3,7 @@
 --
 -- It hears of touches and of time. What a touch is, and which events are meant, is its owner's business.
 
+local backoff = require "sync.backoff"
 local raised = require "sync.raised"
 
 ---@class sync.Refresh
@@ -36,7 +37,7 @@ local LOOK_AGAIN_MS = 1000
 ---@field debounce_ms integer quiet time after the last touch before the call
 ---@field max_wait_ms? integer a touch waits no longer than this, however many follow; default 5 x debounce_ms
 ---@field enabled? boolean|fun(): boolean while a function says no, the touches wait; false: there is nothing to do ever
----@field retry {base_ms: integer, cap_ms: integer} backoff after failures
+---@field retry sync.Backoff after failures
 ---@field random fun(): number 0 <= it < 1
 ---@field on_failure fun(message: string, failures: integer, retry_in_ms: integer)
 
@@ -84,15 +85,9 @@ local function give_back(self, news)
   self.count = self.count + news.count
 end
 
--- Full jitter under a ceiling that doubles, as for reconnects.
-local function backoff_ms(self)
-  local ceiling = math.min(self.retry.cap_ms, self.retry.base_ms * 2 ^ (self.failures - 1))
-  return math.floor(self.random() * (ceiling + 1))
-end
-
 local function fail(self, message, news)
   self.failures = self.failures + 1
-  local delay_ms = backoff_ms(self)
+  local delay_ms = backoff.delay_ms(self.retry, self.failures, self.random)
   give_back(self, news)
   call_by(self, self.timers.now() + delay_ms)
   set_timer(self)

@@ -31,6 +31,19 @@ stages.default = {
   steps = { empty = { "initiated" }, initiated = { "open" }, open = { "billed" }, billed = { "paid" } },
 }
 
+--- The types of events that tell of a step.
+stages.CHANGES = { "stage_change", "order_stage_change" }
+
+local IS_CHANGE = {}
+for _, name in ipairs(stages.CHANGES) do IS_CHANGE[name] = true end
+
+--- Whether an event of this type tells of a step.
+---@param type string
+---@return boolean
+function stages.is_change(type)
+  return IS_CHANGE[type] == true
+end
+
 local FIELDS = { "final", "initial", "steps" }
 
 -- ---- checking a declaration ----------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ end
 ---@field policy sync.ViolationPolicy
 ---@field deliver fun(event: any, previous: string|nil, new: string|nil) hands an event on. Neither raises nor yields; if
 --- it does raise, what waits behind goes when its time is over
+---@field discard fun(event: any) an event is handed on to nobody; likewise
 ---@field on_violation fun(violation: sync.Violation) likewise
 ---@field ask_snapshot fun(order_id: string, reply: fun(stage: string|nil)) asks which stage the order is in; nil: not known
 ---@field limit? integer how many changes may wait, default 1000
@@ -108,7 +109,7 @@ end
 function violations.new(given)
   local self = setmetatable({
     timers = given.timers, machine = given.machine, policy = given.policy, deliver = given.deliver,
-    on_violation = given.on_violation, ask_snapshot = given.ask_snapshot, limit = given.limit or LIMIT,
+    discard = given.discard, on_violation = given.on_violation, ask_snapshot = given.ask_snapshot, limit = given.limit or LIMIT,
     orders = {}, held = 0,
     counts = { repeated = 0, skipped = 0, late = 0, impossible = 0, reordered = 0, refuted = 0, dropped = 0 },
   }, Violations)
@@ -144,7 +145,7 @@ local function settle(self, order, change, verdict)
   elseif change.verdict then
     count(self, "reordered")
   end
-  if drops then return end
+  if drops then return self.discard(change.event) end
   local previous = order.stage
   order.stage = change.new or previous
   self.deliver(change.event, previous, change.new)
@@ -179,6 +180,7 @@ local function make_reply(self, order, change)
       if candidate == change then remove(self, order, index) end
     end
     count(self, "refuted")
+    self.discard(change.event)
     self:go_on(order)
   end
 end
@@ -256,6 +258,11 @@ function Violations:take(event, order_id, new, previous)
     order = { id = order_id, stage = previous, queue = {} }
   end
   meet(self, order, { event = event, new = new })
+end
+
+--- The time is over for all that waits.
+function Violations:finish()
+  for _, order in pairs(self.orders) do self:release(order, order.queue[#order.queue]) end
 end
 
 --- Forgets all that waits: nothing is delivered any more.

@@ -44,6 +44,20 @@ middle the server is killed with SIGKILL and started again; the client reconnect
 
 Exit codes: 0 every event that was sent was received, once and in order; 1 not so, or interrupted; 2 wrong usage.]]
 
+local DEAD_EPILOG = [[
+Dead letters are events that a handler could not do; a client with `persistence` keeps them in its journal. They are
+named by that file, or by the URL of a client with `persistence = true`, whose file is in this directory.
+
+  ordersync dead orders.db                    lists them
+  ordersync dead orders.db show 7             all that is known of one
+  ordersync dead orders.db redeliver 7        delivers it again; `all`: all of them
+  ordersync dead orders.db forget 7           forgets it; `all`: all of them
+
+A program that has the file open goes on meanwhile: it delivers what is to be delivered again within a second or so of
+its next step. If none has, the next one that opens it does.
+
+Exit codes: 0 done; 1 there is no such letter, or the journal cannot be read or written; 2 wrong usage.]]
+
 -- Values -------------------------------------------------------------------------------------------------------------
 
 local function whole_number(least, most)
@@ -52,6 +66,21 @@ local function whole_number(least, most)
     if number and number >= least and number <= most then return number end
     return nil, ("a whole number from %d to %d is wanted, not '%s'"):format(least, most, value)
   end
+end
+
+local ACTIONS = { "list", "show", "redeliver", "forget" }
+
+local function action(value)
+  for _, name in ipairs(ACTIONS) do
+    if name == value then return name end
+  end
+  return nil, ("list, show, redeliver or forget is wanted, not '%s'%s"):format(value, suggest.hint(value, ACTIONS))
+end
+
+-- 0 means all of them, as it does below.
+local function letter_number(value)
+  if value == "all" then return 0 end
+  return whole_number(1, 2 ^ 53)(value)
 end
 
 local COUNT, MILLISECONDS = whole_number(1, 1e9), whole_number(0, 86400000)
@@ -122,6 +151,14 @@ local function define_tail(command)
   add_color(command)
 end
 
+local function define_dead(command)
+  command:argument("journal", "The journal's file, or the url of its client."):argname "URL|FILE"
+  command:argument("action", "list (the default), show, redeliver or forget."):argname("ACTION"):args "?":convert(action)
+  command:argument("number", "A letter's number; all: every one, but for show."):argname("N"):args "?":convert(letter_number)
+  command:flag("-j --json", "One JSON object a line.")
+  add_color(command)
+end
+
 local function define_demo(command)
   command:option("--events", "How many events are sent."):argname("N"):default "200":convert(whole_number(1, 100000))
   command:option("--kills", "How many times the server is killed."):argname("N"):default "2"
@@ -150,6 +187,13 @@ local function complete_tail(arguments)
   arguments.has_limit = arguments.retries ~= nil
 end
 
+local function complete_dead(arguments)
+  arguments.action = arguments.action or "list"
+  if arguments.action == "list" then return arguments.number and "list takes no number: show does" end
+  if not arguments.number then return arguments.action .. " wants the number of a letter" end
+  if arguments.action == "show" and arguments.number == 0 then return "show wants the number of a letter, not all" end
+end
+
 local function complete_demo(arguments)
   if arguments.kills >= arguments.events then
     return ("--kills %d: each kill wants an event of its own before it, and there are only %d")
@@ -165,6 +209,9 @@ local COMMANDS = {
     summary = "Follow a stream: one line an event." },
   { name = "serve", define = define_serve, complete = complete_serve, epilog = SERVE_EPILOG, usage = "[OPTIONS]",
     summary = "Serve orders to develop and test against." },
+  { name = "dead", define = define_dead, complete = complete_dead, epilog = DEAD_EPILOG,
+    usage = "[OPTIONS] URL|FILE [ACTION] [N]",
+    summary = "Look at the events that handlers could not do, and deliver them again." },
   { name = "help", define = define_help, usage = "[COMMAND]", summary = "Show the help of a command." },
 }
 

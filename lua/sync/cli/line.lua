@@ -1,4 +1,4 @@
---- What people read: events, states and problems as one line each, in the pieces that `terminal` paints.
+--- What people read: events, states, problems and dead letters as one line each, in the pieces that `terminal` paints.
 -- The functions have the names and arguments of those of `ndjson`.
 
 local clock = require "sync.cli.clock"
@@ -86,6 +86,53 @@ function line.problem(problem)
     detail = detail .. ": " .. problem.hint
   end
   return line.notice(problem.code, problem.next_retry_at and "yellow" or "alarm", detail)
+end
+
+-- When something was, which may be days ago.
+local function date_of(at_ms)
+  return os.date("%Y-%m-%d %H:%M:%S", math.floor(at_ms / 1000))
+end
+
+-- What a handler said, without where.
+local function first_line(problem)
+  return (problem:match "^[^\r\n]*")
+end
+
+---A dead letter in a list.
+---@param letter table as the core has it
+---@return table[] pieces
+function line.letter(letter)
+  return {
+    { ("%d"):format(letter.number), style = "bold", width = 5 }, { " " .. date_of(letter.failed_at) .. " ", style = "dim" },
+    { letter.order_id or "-", style = "bold", width = ORDER_COLUMNS }, { " " },
+    { letter.type, style = TYPE_STYLES[letter.type], width = TYPE_COLUMNS }, { " " },
+    { letter.wanted and "to be delivered again: " or "", style = "notice" }, { first_line(letter.problem), style = "alarm" },
+  }
+end
+
+---All that is known of a dead letter.
+---@param letter table
+---@return table[][] lines of pieces
+function line.whole_letter(letter)
+  local lines = {}
+  local function add(name, value)
+    if value ~= nil then lines[#lines + 1] = { { name, style = "dim", width = 10 }, { " " }, { tostring(value) } } end
+  end
+  add("number", ("%d"):format(letter.number))
+  add("type", letter.type)
+  add("order", letter.order_id)
+  add("event id", letter.id)
+  add("stream", letter.stream)
+  add("failed at", date_of(letter.failed_at))
+  add("attempts", ("%d"):format(letter.attempts))
+  if letter.wanted then add("wanted", "to be delivered again") end
+  add("message", letter.raw)
+  local name = "problem"
+  for text in letter.problem:gmatch "[^\r\n]+" do
+    add(name, text)
+    name = ""
+  end
+  return lines
 end
 
 ---@param comment string

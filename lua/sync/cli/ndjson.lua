@@ -1,4 +1,4 @@
---- What `tail --json` says: newline-delimited JSON, one object a line, its `kind` first.
+--- What `--json` says: newline-delimited JSON, one object a line, its `kind` first.
 -- Each function gives one line. JSON that came from the server leaves as it came.
 
 local cjson = require "cjson"
@@ -12,6 +12,9 @@ local quote = cjson.encode
 local EVENT_FIELDS = {
   "id", "type", "order_id", "timestamp", "previous_stage", "new_stage", "received_at", "source", "seq", "redelivered",
   "acknowledged", "raw",
+}
+local LETTER_FIELDS = {
+  "number", "id", "type", "order_id", "seq", "attempts", "failed_at", "wanted", "stream", "problem", "raw",
 }
 local PROBLEM_FIELDS = { "code", "message", "hint", "retryable", "status", "attempt", "next_retry_at" }
 
@@ -59,6 +62,12 @@ function ndjson.problem(problem)
   local members = object("error", PROBLEM_FIELDS, problem)
   members[#members + 1] = '"at":' .. quote(clock.wall_ms())
   return "{" .. table.concat(members, ",") .. "}"
+end
+
+---@param letter table a dead letter, as the core has it
+---@return string
+function ndjson.letter(letter)
+  return "{" .. table.concat(object("letter", LETTER_FIELDS, letter), ",") .. "}"
 end
 
 ---@param comment string

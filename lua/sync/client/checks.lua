@@ -19,6 +19,15 @@ function checks.fn(method, fn)
   end
 end
 
+--- An event, or a plain copy of one.
+---@param method string
+---@param event any
+function checks.event(method, event)
+  if type(event) ~= "table" or type(event.seq) ~= "number" then
+    error(("client:%s: expected an event"):format(method), 3)
+  end
+end
+
 ---@param method string
 ---@param given any
 ---@return table checked

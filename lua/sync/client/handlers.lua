@@ -1,12 +1,12 @@
 -- A client's handlers: of events, and of what else there is to hear. Methods of sync.Client.
 
 local checks = require "sync.client.checks"
+local filter = require "sync.filter"
 local listeners = require "sync.listeners"
+local stages = require "sync.stages"
 local subscription = require "sync.subscription"
 
 local methods = {}
-
-local STAGE_CHANGES = { "stage_change", "order_stage_change" }
 
 local function subscribe(self, fn, checked, adapt)
   if not self.core then return self.closed() end
@@ -44,21 +44,11 @@ end
 
 local STEP_NAMES = { from = true, to = true }
 
--- "*" or nil: any stage.
-local function is_meant(wanted, stage)
-  if wanted == nil or wanted == "*" or wanted == stage then return true end
-  if type(wanted) ~= "table" then return false end
-  for _, item in ipairs(wanted) do
-    if item == stage or item == "*" then return true end
-  end
-  return false
-end
-
 local function adapt_stage_change(step)
   return function(fn)
     return function(event)
       local previous, new = event.previous_stage, event.new_stage
-      if is_meant(step.from, previous) and is_meant(step.to, new) then return fn(event, previous, new) end
+      if filter.means(step.from, previous) and filter.means(step.to, new) then return fn(event, previous, new) end
     end
   end
 end
@@ -72,7 +62,7 @@ end
 function methods:on_stage_change(order_id, fn, step)
   if order_id == nil then checks.misuse("on_stage_change", "expected an order id, a list of them or \"*\", got nil") end
   checks.fn("on_stage_change", fn)
-  local checked = checks.filter("on_stage_change", { order_id = order_id, event_types = STAGE_CHANGES })
+  local checked = checks.filter("on_stage_change", { order_id = order_id, event_types = stages.CHANGES })
   return subscribe(self, fn, checked, adapt_stage_change(checks.options("on_stage_change", step, STEP_NAMES)))
 end
 

@@ -16,8 +16,7 @@ end
 -- The history's events that a checked filter means, oldest first.
 function methods:select(checked)
   local newest_first, age = {}, 0
-  if self.core and not self.history then self.history = self.core:historian() end
-  while self.history and (not checked.limit or #newest_first < checked.limit) do
+  while not checked.limit or #newest_first < checked.limit do
     local event = self.history(age)
     if not event then break end
     event = decoded(self, event)

@@ -3,6 +3,7 @@
 
 local checks = require "sync.client.checks"
 local core = require "sync.core"
+local filter = require "sync.filter"
 
 local methods = {}
 
@@ -41,15 +42,6 @@ end
 
 -- ---- many ----------------------------------------------------------------------------------------------------------
 
-local function is_among(wanted, value)
-  if wanted == nil or wanted == "*" or wanted == value then return true end
-  if type(wanted) ~= "table" then return false end
-  for _, item in ipairs(wanted) do
-    if item == value then return true end
-  end
-  return false
-end
-
 local function by_id(a, b) return tostring(a.orderID) < tostring(b.orderID) end
 
 -- Numbers come before texts, texts before what has no order; last of all, either way, the orders without the member.
@@ -78,23 +70,24 @@ local function sorter(sort)
 end
 
 -- Promises may change what the filter asks for, so such orders are looked at themselves.
-local function is_meant(self, filter, id, stage, payment, status, updated_ms)
+local function is_meant(self, wanted, id, stage, payment, status, updated_ms)
   if self.promises[id] then
     local order = known_order(self, id, false)
     stage, payment, status = order.orderStage or stage, order.paymentStatus or payment, order.overallStatus or status
   end
-  return is_among(filter.stage, stage) and is_among(filter.payment, payment) and is_among(filter.status, status)
-    and (not filter.updated_since or updated_ms >= filter.updated_since)
+  return filter.means(wanted.stage, stage) and filter.means(wanted.payment, payment)
+    and filter.means(wanted.status, status)
+    and (not wanted.updated_since or updated_ms >= wanted.updated_since)
 end
 
 -- The ids of what the filter's fields mean, the most recently changed first. The walk is done before anybody else's code
 -- runs, which might step and change the book under it.
-local function ids_of(self, filter)
+local function ids_of(self, wanted)
   local ids = {}
   if not self.core then return ids end
   local place, stage, payment, status, updated_ms, id = self.librarian.next()
   while place do
-    if is_meant(self, filter, id, stage, payment, status, updated_ms) then ids[#ids + 1] = id end
+    if is_meant(self, wanted, id, stage, payment, status, updated_ms) then ids[#ids + 1] = id end
     place, stage, payment, status, updated_ms, id = self.librarian.next(place)
   end
   return ids
@@ -103,27 +96,27 @@ end
 --- The orders that a filter means: `stage`, `payment`, `status` (a value or a list), `updated_since` (milliseconds since the
 --- epoch, by the server's clock), `where` (a function of the order), `limit`, and `sort`: "changed" (the default: the most
 --- recently changed first), "id", the name of a member ("-totalAmount": the largest first), or a function of two orders.
----@param filter? table
+---@param wanted? table
 ---@return table[]
-function methods:orders(filter)
-  filter = checks.options("orders", filter, FILTER_NAMES)
-  local sort, since = filter.sort, filter.updated_since
+function methods:orders(wanted)
+  wanted = checks.options("orders", wanted, FILTER_NAMES)
+  local sort, since = wanted.sort, wanted.updated_since
   if sort ~= nil and type(sort) ~= "string" and type(sort) ~= "function" then
     checks.misuse("orders", "sort: expected a string or a function, got a %s", type(sort))
   end
-  if filter.where ~= nil and type(filter.where) ~= "function" then
-    checks.misuse("orders", "where: expected a function, got a %s", type(filter.where))
+  if wanted.where ~= nil and type(wanted.where) ~= "function" then
+    checks.misuse("orders", "where: expected a function, got a %s", type(wanted.where))
   end
   if since ~= nil and type(since) ~= "number" then
     checks.misuse("orders", "updated_since: expected a number, got a %s", type(since))
   end
-  local limit = checks.integer("orders", "limit", filter.limit, 0, math.huge)
+  local limit = checks.integer("orders", "limit", wanted.limit, 0, math.huge)
   local compare = sorter(sort)
   local list, stale = {}, self:health().stale
-  for _, id in ipairs(ids_of(self, filter)) do
+  for _, id in ipairs(ids_of(self, wanted)) do
     if not compare and #list >= limit then break end
     local order = known_order(self, id, stale)
-    if order and (not filter.where or filter.where(order)) then list[#list + 1] = order end
+    if order and (not wanted.where or wanted.where(order)) then list[#list + 1] = order end
   end
   if compare then table.sort(list, compare) end
   while #list > limit do list[#list] = nil end

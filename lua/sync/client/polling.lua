@@ -1,4 +1,4 @@
--- Polling as users see it: what to do on each poll, and starting and stopping it by hand. Methods of sync.Client.
+-- Polling as users see it: where a snapshot comes from, and what to do on each poll. Methods of sync.Client.
 
 local checks = require "sync.client.checks"
 local encode = require "sync.encode"
@@ -35,7 +35,7 @@ end
 -- Without a source there is nothing to fetch, and a poll is just the time to call the listeners.
 local function without_source(self)
   local polling = self.options.polling
-  return not polling or (not polling.url and not polling.fetch)
+  return not polling or (not polling.url and not polling.fetch and not polling.order_url)
 end
 
 --- Calls `fn(report)` after every poll: `{source =, unchanged =, orders =, changed =}`. Where nothing is configured to poll,
@@ -57,18 +57,5 @@ function methods:on_poll(fn, interval_ms)
   end
   return listener
 end
-
-local function command(name)
-  return function(self)
-    if not self.core then return self.closed() end
-    return self.core[name](self.core)
-  end
-end
-
---- Polls now and at the interval, whatever the stream does, until stop_polling().
-methods.start_polling = command "start_polling"
-
---- Polls no more, not even while the stream is away, until start_polling() or the next connect.
-methods.stop_polling = command "stop_polling"
 
 return methods

@@ -2,21 +2,21 @@
 
 local checks = require "sync.client.checks"
 local core = require "sync.core"
+local delivery = require "sync.delivery"
 local duration = require "sync.duration"
 
 local methods = {}
 
-local HOUSEKEEPING = { connected = true, heartbeat = true }
-
 -- Pulls until an order event comes out.
 local function pull_order_event(self)
-  local event = self:pull()
-  while event and HOUSEKEEPING[event.type] do event = self:pull() end
+  local event = self.delivery:pull()
+  while event and delivery.HOUSEKEEPING[event.type] do event = self.delivery:pull() end
   return event
 end
 
 --- The next order event; handlers that want it run first. Waits up to `timeout_ms` (nil: as long as it takes). From the
---- first call on, everything of this client waits for next(): steps serve the other clients only.
+--- first call on, everything of this client waits for next(): steps serve the other clients only. With a journal the event
+--- is done when next() is called again, or ack(event): not by close(), for who knows whether it was worked on.
 ---@param timeout_ms? integer milliseconds
 ---@return sync.Event|nil, string|nil message, string|nil code TIMEOUT or CLOSED
 function methods:next(timeout_ms)

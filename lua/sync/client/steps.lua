@@ -2,7 +2,6 @@
 -- pass when a step that the declared life does not have may be held, dropped or asked about. Methods of sync.Client.
 
 local checks = require "sync.client.checks"
-local filter = require "sync.filter"
 local overdue = require "sync.overdue"
 local raised = require "sync.raised"
 local stages = require "sync.stages"
@@ -11,30 +10,8 @@ local violations = require "sync.violations"
 local methods = {}
 
 local OVERDUE_NAMES = { stage = true, after_ms = true }
-local STAGE_CHANGES = { stage_change = true, order_stage_change = true }
 
 -- ---- the gate ------------------------------------------------------------------------------------------------------
-
--- Those that want an event now, oldest first: handlers may add and cancel others.
-local function subscribers(self, event)
-  local list = {}
-  for id, sub in pairs(self.subscriptions) do
-    if id > 0 and filter.accepts(sub.filter, event) then list[#list + 1] = sub end
-  end
-  table.sort(list, function(a, b) return a.id < b.id end)
-  return list
-end
-
--- An event that was held is delivered outside the engine's turn.
-local function deliver_late(self, event)
-  for _, sub in ipairs(subscribers(self, event)) do
-    if self.core and self.subscriptions[sub.id] == sub then
-      sub.delivered = sub.delivered + 1
-      local ok, problem = pcall(sub.invoke, event)
-      if not ok then self:tell_handler_error(raised.text(problem), event) end
-    end
-  end
-end
 
 -- Whoever asks gets what the next poll makes of the order; without one to come, what is known.
 local function ask_snapshot(self, order_id, reply)
@@ -55,7 +32,7 @@ local function remember_stage(self, event)
   local stages_of = self.delivered_stages
   if event.type == "order_deleted" then
     stages_of[event.order_id] = nil
-  elseif STAGE_CHANGES[event.type] and event.new_stage then
+  elseif stages.is_change(event.type) and event.new_stage then
     if not stages_of[event.order_id] then self.delivered_count = self.delivered_count + 1 end
     if self.delivered_count > STAGES_KEPT then self.delivered_stages, self.delivered_count = {}, 1 end
     self.delivered_stages[event.order_id] = event.new_stage
@@ -69,7 +46,10 @@ local function new_gate(self)
     policy = violations.check(self.options.violations),
     deliver = function(event)
       remember_stage(self, event)
-      if self.passing then self.passing[#self.passing + 1] = event else deliver_late(self, event) end
+      if self.passing then self.passing[#self.passing + 1] = event else self.delivery:add(event) end
+    end,
+    discard = function(event)
+      if self.core then self.core:done(event.seq) end
     end,
     on_violation = function(violation) self:call_listeners("violation", violation) end,
     ask_snapshot = function(order_id, reply) ask_snapshot(self, order_id, reply) end,
@@ -82,21 +62,29 @@ function methods:is_gated()
   return self.listeners.violation ~= nil or self.options.violations ~= nil
 end
 
---- Whether an event may be delivered now. One that may not is delivered later, or never, or has been: together with what
---- had waited for it and goes behind it.
+--- The rules have changed: what waits by the old ones waits no longer.
+function methods:renew_gate()
+  if self.gate then self.gate:finish() end
+  self.gate = nil
+end
+
+--- Whether an event may be delivered now, in the engine's turn. One that may not is delivered later, or never, or at once
+--- but together with others: then the engine is told when it is done.
 ---@param event sync.Event
 ---@return boolean
 function methods:passes_gate(event)
   if not event.order_id or not self:is_gated() then return true end
   self.gate = self.gate or new_gate(self)
-  self.passing = {}
-  local new = STAGE_CHANGES[event.type] and event.new_stage or nil
+  local passing = {}
+  self.passing = passing
+  local new = stages.is_change(event.type) and event.new_stage or nil
   self.gate:take(event, event.order_id, new, self.delivered_stages[event.order_id] or event.previous_stage)
-  local passing = self.passing
   self.passing = nil
-  local passes = passing[#passing] == event
-  for index = 1, #passing - (passes and 1 or 0) do deliver_late(self, passing[index]) end
-  return passes
+  if not self.core then return false end
+  if passing[1] == event and not passing[2] then return true end
+  self.core:hold()
+  for _, each in ipairs(passing) do self.delivery:add(each) end
+  return false
 end
 
 -- ---- what users ask for --------------------------------------------------------------------------------------------
@@ -131,7 +119,7 @@ Watch.__call = Watch.cancel
 -- What an event of the order means for a watch; the book may know the stage where the event does not say it.
 local function follow(self, stays, event)
   if event.type == "order_deleted" then return stays:tell(event.order_id, nil, event.received_at) end
-  if STAGE_CHANGES[event.type] then return stays:tell(event.order_id, event.new_stage, event.received_at) end
+  if stages.is_change(event.type) then return stays:tell(event.order_id, event.new_stage, event.received_at) end
   local order = event.order_id and self.librarian.order(event.order_id)
   if order then stays:tell(event.order_id, order.orderStage, event.received_at) end
 end
@@ -154,7 +142,11 @@ function methods:on_overdue(given, fn)
   if not self.core then return self.closed() end
   local stays = overdue.new {
     timers = self.loop.timers, epoch_ms = function() return self.loop:wall_ms() end,
-    stage = given.stage, after_ms = after_ms, fn = fn,
+    stage = given.stage, after_ms = after_ms,
+    fn = function(...)
+      local ok, message = xpcall(fn, raised.traced, ...)
+      if not ok then self:tell_handler_error("on_overdue: " .. message) end
+    end,
   }
   tell_known(self, stays)
   local subscription = self:subscribe(function(event) follow(self, stays, event) end)
