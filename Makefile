@@ -13,8 +13,8 @@ STD = -std=c11 -D_GNU_SOURCE
 SANITIZE ?=
 PKG_CONFIG ?= pkg-config
 # Asked for when a file is compiled, for the packages may have been installed just before.
-LIB_CFLAGS = $(shell $(PKG_CONFIG) --cflags libuv libcurl)
-LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs libuv libcurl) -lpthread -ldl -lm
+LIB_CFLAGS = $(shell $(PKG_CONFIG) --cflags libuv libcurl sqlite3)
+LIB_LDLIBS = $(shell $(PKG_CONFIG) --libs libuv libcurl sqlite3) -lpthread -ldl -lm
 LUA_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LUA))
 ALL_CFLAGS = $(STD) $(OPT) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
@@ -29,8 +29,8 @@ BINDING_OBJECTS = $(BINDING:src/%.c=$(BUILD)/$(LUA)/%.o)
 CORE = $(BUILD)/$(LUA)/sync/core.so
 C_TESTS = $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c)) $(BUILD)/c/json_portable_test
 
-.PHONY: all cores demo test bench lint layers check-asan check-valgrind fuzz sse-replay c-tests contract-service install \
-  clean deps
+.PHONY: all cores demo test torture bench lint layers check-asan check-valgrind fuzz sse-replay c-tests \
+  contract-service install clean deps
 all: $(CORE)
 
 cores:
@@ -64,12 +64,12 @@ $(BUILD)/sse-replay: src/sse_replay.c $(addprefix $(BUILD)/engine/,sse.o utf8.o 
 SHARE = /usr/share/lua/5.1
 export LUA_PATH = lua/?.lua;lua/?/init.lua;spec/?.lua;$(SHARE)/?.lua;$(SHARE)/?/init.lua;;
 RUN = env LUA_CPATH="$(BUILD)/$(1)/?.so;;" SSE_REPLAY="$(BUILD)/sse-replay" \
-  CLOCK_SHIFT_LIBRARY="$(abspath $(BUILD))/clock_shift.so" $(1)
+  CLOCK_SHIFT_LIBRARY="$(abspath $(BUILD))/clock_shift.so" KILL_AT_LIBRARY="$(abspath $(BUILD))/kill_at.so" $(1)
 
 # ---- packages ---------------------------------------------------------------------------------------------------
 
-PACKAGES = gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libcjson-dev libcmocka-dev \
-  lua5.4 liblua5.4-dev luajit2 libluajit2-5.1-dev lua-luv lua-cjson lua-socket lua-argparse lua-busted lua-check \
+PACKAGES = gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libsqlite3-dev libcjson-dev libcmocka-dev \
+  lua5.4 liblua5.4-dev luajit2 libluajit2-5.1-dev lua-luv lua-cjson lua-socket lua-argparse lua-sql-sqlite3 lua-busted lua-check \
   luarocks clang-format cppcheck valgrind nginx libnginx-mod-nchan nodejs tinyproxy microsocks openssl
 
 deps:
@@ -90,7 +90,18 @@ test: deps
 	  $(foreach t,$(FUZZ_TARGETS),"corpus: $(t)" "$(BUILD)/fuzz/$(t)_replay spec/fuzz/$(t)_corpus/*") \
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" '$(call RUN,$(lua)) /usr/bin/busted -o TAP') \
 	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" '$(call RUN,$(lua)) examples/run.lua') \
+	  "torture" '$(call RUN,lua5.4) spec/torture/run.lua --every 30 --rounds 10' \
 	  "rock" ".ci/as-tap .ci/rock"
+
+# The proof of docs/guarantees.md: a client is killed at every system call that writes, and at random moments.
+TORTURE_SEED ?= 1
+TORTURE_EVENTS ?= 50
+TORTURE_EVERY ?= 1
+TORTURE_ROUNDS ?= 300
+torture: deps
+	@$(MAKE) --no-print-directory all $(BUILD)/kill_at.so
+	@$(call RUN,$(LUA)) spec/torture/run.lua --seed $(TORTURE_SEED) --events $(TORTURE_EVENTS) \
+	  --every $(TORTURE_EVERY) --rounds $(TORTURE_ROUNDS)
 
 # The client as a contract-test service, for the public harness: docs/testing.md.
 PORT ?= 8123
@@ -115,7 +126,7 @@ lint:
 	  --error-exitcode=1 -Isrc $(wildcard src/*.c)
 
 # Each target's corpus and a fixed number of mutations: the short version of `make fuzz`.
-FUZZ_TARGETS = sse json event snapshot
+FUZZ_TARGETS = sse json event snapshot redact
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%_replay)
 
 $(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/*.h) $(ENGINE_OBJECTS)
@@ -123,9 +134,10 @@ $(BUILD)/fuzz/%_replay: spec/fuzz/%_fuzz.c spec/fuzz/replay.c $(wildcard spec/c/
 	@echo "  CC     $<"
 	@$(CC) $(ALL_CFLAGS) -Isrc -o $@ $< spec/fuzz/replay.c $(ENGINE_OBJECTS) $(LIB_LDLIBS) -lcjson
 
-c-tests: $(C_TESTS) $(FUZZ_REPLAYS) $(BUILD)/clock_shift.so
+c-tests: $(C_TESTS) $(FUZZ_REPLAYS) $(BUILD)/clock_shift.so $(BUILD)/kill_at.so
 
-$(BUILD)/clock_shift.so: spec/support/clock_shift.c
+# What is loaded before a child.
+$(BUILD)/%.so: spec/support/%.c
 	@mkdir -p $(@D)
 	@echo "  CC     $<"
 	@$(CC) $(STD) $(OPT) $(WARN) -fPIC -shared -o $@ $<
@@ -163,7 +175,7 @@ check-valgrind: deps
 # On clang's libFuzzer, FUZZ_SECONDS for each. New findings stay in build/fuzz.
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES = $(addprefix src/,sse.c utf8.c buffer.c alloc.c json.c event.c segment.c options.c error.c \
-  map.c timestamp.c fingerprint.c object.c merge.c order.c stamp.c change.c snapshot.c book.c record.c)
+  map.c timestamp.c fingerprint.c object.c merge.c order.c stamp.c change.c snapshot.c book.c record.c redact.c)
 fuzz:
 	@.ci/install clang libclang-rt-14-dev libcjson-dev
 	@mkdir -p $(FUZZ_TARGETS:%=build/fuzz/%)

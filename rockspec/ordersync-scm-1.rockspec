@@ -19,6 +19,7 @@ dependencies = {
 }
 external_dependencies = {
   LIBUV = { header = "uv.h", library = "uv" },
+  SQLITE = { header = "sqlite3.h", library = "sqlite3" },
   CURL = { library = "curl" }, -- its headers are in a multiarch folder on Debian, where a search by name misses them
 }
 build = {
@@ -103,9 +104,9 @@ build = {
         "src/wire.c",
       },
       defines = { "_GNU_SOURCE" },
-      libraries = { "uv", "curl", "pthread", "dl", "m" },
-      incdirs = { "src", "$(LIBUV_INCDIR)" },
-      libdirs = { "$(LIBUV_LIBDIR)", "$(CURL_LIBDIR)" },
+      libraries = { "uv", "curl", "sqlite3", "pthread", "dl", "m" },
+      incdirs = { "src", "$(LIBUV_INCDIR)", "$(SQLITE_INCDIR)" },
+      libdirs = { "$(LIBUV_LIBDIR)", "$(CURL_LIBDIR)", "$(SQLITE_LIBDIR)" },
     },
     ["sync.backoff"] = "lua/sync/backoff.lua",
     ["sync.cli"] = "lua/sync/cli.lua",

@@ -134,11 +134,10 @@ static bool write_stream(struct sync_keeper *keeper) {
       sync_span_same(row.last_event_id, sync_buffer_span(&keeper->saved_id)))
     return true;
   sync_buffer_clear(&keeper->saved_id);
-  bool known = sync_buffer_append(&keeper->saved_id, row.last_event_id);
+  (void)sync_buffer_append(&keeper->saved_id, row.last_event_id); /* without memory it is written again next time */
   if (!begin(keeper) || !sync_journal_write_stream(keeper->journal, &row)) return false;
   keeper->saved_done_seq = row.done_seq;
   keeper->saved_loaded = row.loaded;
-  if (!known) forget_row(keeper);
   return true;
 }
 

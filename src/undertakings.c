@@ -9,12 +9,26 @@ static sync_code note(struct sync_keeper *keeper, const struct sync_note *what) 
   return sync_keeper_note(keeper, what) ? SYNC_OK : SYNC_NO_MEMORY;
 }
 
+/* While the host takes items the end of that settles; else nothing may for a while. */
+static void settle_between_drains(sync_client *client) {
+  if (client->queue.count == 0 && client->current.kind != SYNC_ITEM_EVENT) sync_keeper_settle(client);
+}
+
+/* There may be room again, for which a stream that is paused waits. */
+static void be_done(sync_client *client, uint64_t seq) {
+  bool was_full = sync_keeper_is_full(client);
+  sync_keeper_done(client->keeper, seq);
+  if (was_full) sync_loop_settle(client->loop);
+}
+
 sync_code sync_client_ack(sync_client *client, uint64_t seq) {
   struct sync_keeper *keeper = client->keeper;
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   if (!keeper) return SYNC_OK;
-  if (client->options.manual_ack) sync_keeper_done(keeper, seq);
-  return note(keeper, &(struct sync_note){.kind = SYNC_NOTE_ACKNOWLEDGED, .number = seq});
+  if (client->options.manual_ack) be_done(client, seq);
+  sync_code code = note(keeper, &(struct sync_note){.kind = SYNC_NOTE_ACKNOWLEDGED, .number = seq});
+  settle_between_drains(client);
+  return code;
 }
 
 sync_code sync_client_hold(sync_client *client) {
@@ -25,7 +39,9 @@ sync_code sync_client_hold(sync_client *client) {
 
 sync_code sync_client_done(sync_client *client, uint64_t seq) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
-  if (client->keeper) sync_keeper_done(client->keeper, seq);
+  if (!client->keeper) return SYNC_OK;
+  be_done(client, seq);
+  settle_between_drains(client);
   return SYNC_OK;
 }
 
@@ -127,7 +143,9 @@ sync_code sync_client_redeliver(sync_client *client, uint64_t number) {
 sync_code sync_client_forget_dead(sync_client *client, uint64_t number) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   if (!client->keeper) return SYNC_NO_JOURNAL;
-  return note(client->keeper, &(struct sync_note){.kind = SYNC_NOTE_DROP_DEAD, .number = number});
+  sync_code code = note(client->keeper, &(struct sync_note){.kind = SYNC_NOTE_DROP_DEAD, .number = number});
+  settle_between_drains(client);
+  return code;
 }
 
 sync_code sync_client_flush(sync_client *client) {

@@ -296,6 +296,19 @@ static void a_poll_after_a_restart_tells_what_has_changed_since(void **state) {
   check_sql("SELECT id, silent FROM orders ORDER BY id", "A 1 \nB 0 \nC 0 \n");
 }
 
+static void that_a_snapshot_was_seen_is_known(void **state) {
+  (void)state;
+  options.poll_url = "/orders";
+  snapshot = TWO_ORDERS;
+  client = sync_client_new(loop, &options, NULL);
+  assert_int_equal(sync_client_subscribe(client, NULL), 1);
+  assert_int_equal(sync_client_flush(client), SYNC_OK);
+  check_sql("SELECT loaded, done_seq FROM stream", "0 0 \n");
+  answer();
+  step();
+  check_sql("SELECT loaded, done_seq FROM stream", "1 0 \n");
+}
+
 static void an_order_that_is_thrown_out_is_on_disk_no_more(void **state) {
   (void)state;
   options.book_limit = 3;
@@ -444,6 +457,7 @@ int main(void) {
       TEST(text_that_is_no_json_is_kept_where_any_text_will_do),
       TEST(the_order_book_is_there_again),
       TEST(a_poll_after_a_restart_tells_what_has_changed_since),
+      TEST(that_a_snapshot_was_seen_is_known),
       TEST(an_order_that_is_thrown_out_is_on_disk_no_more),
       TEST(what_is_redacted_is_not_in_the_file),
       TEST(a_journal_is_one_clients),

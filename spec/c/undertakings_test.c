@@ -105,6 +105,37 @@ static void that_is_not_lost_when_the_client_ends(void **state) {
   check_news("2r");
 }
 
+static void an_ack_between_drains_is_on_disk_at_once(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 2);
+  settle();
+  ack(2);
+  check_sql(UNDONE_SQL, "1 \n");
+  die();
+  news[0] = '\0';
+  begin();
+  settle();
+  check_news("1r");
+}
+
+static void what_cannot_be_held_for_want_of_memory_comes_again(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 3);
+  step();
+  (void)take_event();
+  counting_alloc_refuse(&memory, 1, 1);
+  (void)take_event(); /* 1 is not held: no ack of it will be known */
+  counting_alloc_allow(&memory);
+  settle();
+  ack(1);
+  ack(2);
+  ack(3);
+  begin_again();
+  check_news("1r");
+}
+
 static void an_ack_of_nothing_does_nothing(void **state) {
   (void)state;
   begin();
@@ -429,6 +460,8 @@ int main(void) {
       MANUAL(acks_out_of_order_are_marked_one_by_one),
       MANUAL(the_event_in_hand_can_be_acknowledged),
       MANUAL(that_is_not_lost_when_the_client_ends),
+      MANUAL(an_ack_between_drains_is_on_disk_at_once),
+      MANUAL(what_cannot_be_held_for_want_of_memory_comes_again),
       MANUAL(an_ack_of_nothing_does_nothing),
       TEST(without_manual_acks_an_ack_is_a_word_only),
       TEST(an_acknowledgement_is_told_with_the_event),
