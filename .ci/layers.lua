@@ -14,9 +14,10 @@ local FLOORS = {
   { name = "connection", files = { "connection", "renewal", "verdict", "poller" } },
   { name = "engine", files = {
     "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
-    "polling", "snapshots", "bookkeeping", "comparison", "played", "delivery",
+    "polling", "snapshots", "bookkeeping", "comparison", "played", "delivery", "waker",
   } },
-  { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_played", "lua_client", "lua_sync" } },
+  { name = "binding", files = { "lua_compat", "lua_json", "lua_event", "lua_options", "lua_played", "lua_client",
+    "lua_record", "lua_waker", "lua_sync" } },
 }
 
 -- Programs stand beside the house.

@@ -11,6 +11,7 @@
 #include "lua_json.h"
 #include "lua_options.h"
 #include "lua_played.h"
+#include "lua_record.h"
 
 #define CLIENT_TYPE "sync.client"
 
@@ -555,6 +556,7 @@ void lua_client_open(lua_State *L) {
   luaL_newmetatable(L, CLIENT_TYPE);
   compat_set_functions(L, functions);
   lua_played_open(L);
+  lua_record_open(L);
   lua_json_push_memory(L);
   for (int value = LUA_JSON_MEMORY_VALUES; value >= 1; value--) lua_rawseti(L, -1 - value, value);
   lua_pushvalue(L, -1);
