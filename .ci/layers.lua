@@ -17,10 +17,10 @@ local FLOORS = {
   { name = "engine", files = {
     "options", "url", "request", "transport", "redirect", "sleep", "loop", "client", "stream", "actions", "intake",
     "polling", "snapshots", "bookkeeping", "comparison", "cures", "keeper", "recovery",
-    "totals", "undertakings", "letters", "played", "delivery",
+    "totals", "undertakings", "letters", "played", "delivery", "waker",
   } },
   { name = "binding", files = { "lua_compat", "lua_table", "lua_json", "lua_event", "lua_options", "lua_played",
-    "lua_orders", "lua_gaps", "lua_journal", "lua_letters", "lua_client", "lua_sync",
+    "lua_orders", "lua_gaps", "lua_journal", "lua_letters", "lua_waker", "lua_client", "lua_sync",
   } },
 }
 

@@ -17,3 +17,12 @@ build/bench/parser: bench/parser.c bench/wire.c src/sse.c src/utf8.c src/buffer.
                     bench/wire.h src/sse.h src/utf8.h src/buffer.h src/alloc.h src/sync.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -Isrc -o $@ $(filter %.c,$^)
+
+build/bench/fanout: bench/fanout.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $<
+
+# What one hub serves: docs/scale.md.
+.PHONY: bench-hub
+bench-hub: deps build/bench/fanout
+	@lua5.4 bench/fanout.lua

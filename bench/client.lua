@@ -8,6 +8,8 @@
 --   latency         the paced stream: from the server's write to the handler
 --   reconnect       a server that cuts the stream again and again
 --   idle            CLIENTS clients that hear one event each: memory for each of them
+--   idle_step       steps that find nothing to do
+--   budget          a burst, in steps with a budget as a loop of frames has them: the longest
 
 local outcome = require "bench.outcome"
 local sync = require "sync"
@@ -17,6 +19,9 @@ local TYPES = {
   "t", "u", "v", "w", "x", -- of the smallest events
 }
 local WATCHED_ORDERS = 10000 -- BENCH_WATCHED_ORDERS of bench/wire.h
+
+local IDLE_STEPS = 200000
+local BUDGET_MS = 1
 
 local case, url, clients = arg[1], arg[2], tonumber(arg[3] or "1000")
 local counts = { events = 0, fields = 0, stages = 0, last_order = "" }
@@ -109,9 +114,48 @@ local function hold_idle()
   for _, client in ipairs(open) do client:close() end
 end
 
-if case == "idle" then
-  hold_idle()
+-- Connected, and silent after the one event that the server sends.
+local function step_idly()
+  local client, heard = assert(sync.connect { url = url }), 0
+  client:on_event(TYPES, function()
+    heard = heard + 1
+    sync.stop()
+  end)
+  sync.run()
+  for _ = 1, 100 do sync.step(0) end -- what connecting has left
+  local counts_of_steps, beginning = { clients = heard, steps = IDLE_STEPS }, outcome.start()
+  for _ = 1, IDLE_STEPS do sync.step(0) end
+  outcome.finish(counts_of_steps, beginning)
+  client:close()
+  outcome.print(counts_of_steps)
+end
+
+-- Only steps that brought something count. The budget is of time; what others took of the processor meanwhile shows in the
+-- difference to CPU time.
+local function step_through_burst()
+  local client, is_done = assert(sync.connect { url = url, book_limit = 0 }), false
+  client:on_event(TYPES, take_fields)
+  client:on_event("done", function() is_done = true end)
+  counts.worst_cpu_us = 0
+  while not is_done do
+    local before, began_ns, began_cpu = counts.events, outcome.clock_ns(), os.clock()
+    assert(sync.step(0, BUDGET_MS))
+    if counts.events > before then
+      counts.worst_cpu_us = math.max(counts.worst_cpu_us, (os.clock() - began_cpu) * 1e6)
+      samples_ns[#samples_ns + 1] = outcome.clock_ns() - began_ns
+    end
+  end
+  client:close()
+  outcome.percentiles(counts, samples_ns)
+  counts.worst_us = samples_ns[#samples_ns] / 1000
+  outcome.print(counts)
+end
+
+local other_cases = { idle = hold_idle, idle_step = step_idly, budget = step_through_burst }
+
+if other_cases[case] then
+  other_cases[case]()
 else
-  assert(subscribe[case], "usage: client.lua type_and_order|data|selective|unwanted|book|latency|reconnect|idle URL")
+  assert(subscribe[case], "usage: client.lua CASE URL [CLIENTS]; the cases are listed at the top of the file")
   receive()
 end

@@ -6,7 +6,7 @@
 ---@field case string "read", "frames", "cjson", "today", "today_data", or a case of bench/client.lua
 ---@field runtime? string "lua5.4" or "luajit"; nil: C
 ---@field label string
----@field kind "burst"|"latency"|"reconnect"|"idle"|"parser"
+---@field kind "burst"|"latency"|"reconnect"|"idle"|"idle_step"|"budget"|"parser"
 ---@field program string[] without its URL
 ---@field url_query? string
 ---@field count? integer events; nil: as many as fill the time
@@ -27,6 +27,7 @@ local IDLE_CLIENTS = 1000
 local WATCHED_EVERY = 1000 -- one event in so many is about one of ten thousand watched orders
 local RECONNECT_EVENTS, RECONNECT_EVERY = 2000, 10
 local PACED_PER_SECOND = 1000
+local BUDGETED_EVENTS = 500000
 
 --- The targets of the issue that asked for them; speeds are met on 250-byte events.
 local TARGETS = {
@@ -36,6 +37,7 @@ local TARGETS = {
   data = { { against = "today_data", at_least = 2 }, { against = "cjson", at_least = 0.6 } },
   latency = { { against = "frames", at_most = 1.3 } },
   idle = { { at_most = 24 * 1024 } },
+  idle_step = { { at_most = 1000 } },
 }
 
 local CHECKS = {
@@ -66,6 +68,8 @@ local LABELS = {
   latency = "**ordersync**: data",
   reconnect = "**ordersync**",
   idle = "**ordersync**",
+  idle_step = "**ordersync**: `sync.step(0)` with nothing to do",
+  budget = "**ordersync**: steps with a budget of 1 ms",
 }
 
 --- What each profile spends: seconds of one burst and of one paced stream; rounds of the groups that have targets and
@@ -153,6 +157,22 @@ local function add_idle(list, scope)
   end
 end
 
+-- What a loop of frames pays for the module: a call in each, and at worst its budget.
+local function add_steps(list, scope)
+  local add = adder(list, { group = "in a host's loop", size = 250, rounds = scope.profile.other_rounds })
+  local idle = {
+    kind = "idle_step", count = 1, url_query = "mode=idle",
+    checks = { { "clients", "clients" } }, targets = TARGETS.idle_step,
+  }
+  local budget = { kind = "budget", count = BUDGETED_EVENTS, url_query = "", checks = CHECKS.type_and_order }
+  for _, runtime in ipairs(scope.runtimes) do
+    if scope.built[runtime] then
+      add("idle_step", runtime, module_program(runtime, "idle_step"), idle)
+      add("budget", runtime, module_program(runtime, "budget"), budget)
+    end
+  end
+end
+
 local function add_parser(list, scope, size)
   local add = adder(list, {
     group = "parser alone", kind = "parser", size = size, rounds = scope.profile.other_rounds,
@@ -186,6 +206,7 @@ function plan.make(scope)
   add_latency(list, scope)
   add_reconnect(list, scope)
   add_idle(list, scope)
+  add_steps(list, scope)
   for _, size in ipairs({ 60, 250, 4096, 65536 }) do add_parser(list, scope, size) end
   return list
 end

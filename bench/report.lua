@@ -11,6 +11,8 @@ local VALUE = {
   latency = function(result) return result.p50_us end,
   reconnect = function(result) return result.seconds * 1000 / (result.connections - 1) end,
   idle = function(result) return result.bytes_per_client end,
+  idle_step = function(result) return result.cpu_seconds / result.steps * 1e9 end,
+  budget = function(result) return result.worst_us end,
 }
 
 local function median(values)
@@ -82,6 +84,18 @@ local SHOWN = {
   end,
   reconnect = function(_, value) return string.format("%.2f ms per reconnect", value) end,
   idle = function(_, value) return string.format("%.1f KiB per client", value / 1024) end,
+  idle_step = function(_, value) return string.format("%.0f ns of CPU", value) end,
+  budget = function(measurement, value)
+    local p99_us = median_of(measurement, function(result) return result.p99_us end)
+    local cpu_us = median_of(measurement, function(result) return result.worst_cpu_us end)
+    return string.format("worst %.2f ms (%.2f ms of CPU), p99 %.2f ms", value / 1000, cpu_us / 1000, p99_us / 1000)
+  end,
+}
+
+-- Targets that are no ratios.
+local BOUND = {
+  idle = function(bound) return string.format("%g KiB", bound / 1024) end,
+  idle_step = function(bound) return string.format("%g ns", bound) end,
 }
 
 local function judge(measurements, measurement, target)
@@ -90,7 +104,7 @@ local function judge(measurements, measurement, target)
   if not target.against then reached = median_of(measurement, VALUE[measurement.kind]) end
   local bound = target.at_least or target.at_most
   local text = target.against and string.format("%g × %s", bound, target.against)
-    or string.format("%g KiB", bound / 1024)
+    or BOUND[measurement.kind](bound)
   local met = reached ~= nil and (target.at_least and reached >= bound or target.at_most and reached <= bound) or false
   return { text = (target.at_least and "≥ " or "≤ ") .. text, reached = reached, met = met }
 end

@@ -1,7 +1,7 @@
 -- Runs every example as a child, on the interpreter that runs this, against a server in this process; checks all that it
 -- says, to the line. Speaks TAP (testanything.org).
 --
---   lua5.4 examples/run.lua        LUA_PATH and LUA_CPATH as the Makefile sets them
+--   lua5.4 examples/run.lua        LUA_PATH, LUA_CPATH and EMBED_C as the Makefile sets them
 --
 -- A scenario plays on the server once the example's streams are open and it has said so much, so nothing depends on time.
 
@@ -32,10 +32,32 @@ end
 -- ---- scenarios -----------------------------------------------------------------------------------------------------
 
 -- limit: ORDERSYNC_EVENTS; streams (1): how many must be open before play; acts: several plays, each with the number of
--- `lines` that the example must have printed before, and `streams`; server: options; before: what the server has seen before
--- the example starts; mode: SYNC_MODE; out, err: the whole output, or a pattern if `patterns`; sorted: the order of lines
--- is not given; check: what else must be so, nil or what is wrong.
+-- `lines` that the example must have printed before, and `streams`, and `keys` that are pressed then; server: options;
+-- before: what the server has seen before the example starts; mode: SYNC_MODE; program: of examples/embed-c, and its
+-- `arguments`; out, err: the whole output, or a pattern if `patterns`; sorted: the order of lines is not given; check: what
+-- else must be so, nil or what is wrong.
 local scenarios = {
+  {
+    name = "copas.lua", limit = 2,
+    play = function(running)
+      create(running, 1)
+      move(running, 1, "empty", "initiated")
+    end,
+    out = {
+      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001", "2 events",
+    },
+  },
+  {
+    name = "cqueues.lua", limit = 2,
+    play = function(running)
+      create(running, 1)
+      move(running, 1, "empty", "initiated")
+    end,
+    out = {
+      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001",
+      "2 events, and the controller's own thread ran too",
+    },
+  },
   {
     name = "dashboard.lua", limit = 3,
     before = function(running)
@@ -63,6 +85,57 @@ local scenarios = {
     },
   },
   {
+    name = "embed-c/plain.c", program = "plain", patterns = true,
+    arguments = function(url) return { url, "ORDER-001", "3" } end,
+    acts = {
+      { play = function(running)
+        create(running, 1)
+        move(running, 1, "empty", "initiated")
+      end },
+      { lines = 4, play = function(running)
+        running:drop "clean"
+        move(running, 1, "initiated", "billed")
+      end },
+    },
+    out = {
+      "^disconnected %-> connecting$", "^connecting %-> connected$",
+      '^order_created ORDER%-001 {"order":{"totalAmount":1250}}$',
+      '^stage_change ORDER%-001 {.*"newStage":"initiated".*}$',
+      "^connected %-> reconnecting$", "^reconnecting %-> connected$",
+      '^stage_change ORDER%-001 {.*"newStage":"billed".*}$',
+      "^connected; 3 events, 1 reconnects, last event id %d+%-%d+$",
+      '^ORDER%-001 is billed: {.*"totalAmount":1250.*}$',
+    },
+    err = "^STREAM_ENDED: [^\n]+\n$",
+  },
+  {
+    name = "embed-c/pos.c", program = "pos",
+    arguments = function(url, directory) return { directory .. "embed-c/pos.lua", url } end,
+    acts = {
+      { play = function(running)
+        create(running, 1)
+        create(running, 2)
+        move(running, 1, "empty", "initiated")
+        move(running, 2, "empty", "initiated")
+      end },
+      { lines = 2, keys = "l\n" },
+      { lines = 5, play = function(running)
+        running:drop "cut"
+        move(running, 1, "billed", "paid")
+      end },
+      { lines = 8, keys = "lr" },
+      { lines = 13, keys = "q" },
+    },
+    out = {
+      "taken: ORDER-001, 12.50", "taken: ORDER-002, 12.50",
+      "open: 2", "  ORDER-002 initiated, 12.50", "  ORDER-001 initiated, 12.50",
+      "+--- RECEIPT ORDER-001", "|    paid 12.50", "+---",
+      "open: 1", "  ORDER-002 initiated, 12.50",
+      "+--- RECEIPT ORDER-001", "|    paid 12.50", "+---",
+    },
+    err = "^STREAM_CUT: [^\n]+\n$",
+  },
+  {
     name = "first.lua", limit = 2,
     play = function(running)
       move(running, 1, "open", "billed")
@@ -80,9 +153,11 @@ local scenarios = {
     play = function(running)
       for number = 1, BURST_EVENTS do move(running, number, "open", "billed") end
     end,
-    out = { "^" .. BURST_EVENTS .. " events in %d+ frames$", "^worst step %d+%.%d ms, budget 2 ms$" },
+    out = {
+      "^" .. BURST_EVENTS .. " events in %d+ of %d+ frames$", "^worst frame %d+%.%d ms of 16%.7, budget 2 ms$",
+    },
     check = function(_, lines)
-      if tonumber(lines[1]:match "in (%d+) frames") < 2 then return "the budget did not hold: all came in one frame" end
+      if tonumber(lines[1]:match "in (%d+) of") < 2 then return "the budget did not hold: all came in one frame" end
     end,
   },
   {
@@ -126,7 +201,10 @@ local scenarios = {
       create(running, 1)
       move(running, 1, "empty", "initiated")
     end,
-    out = { "order_created\tORDER-001", "stage_change\tORDER-001", "2 events, and the loop's own timer ran too" },
+    out = {
+      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001",
+      "2 events, and the loop's own timer ran too",
+    },
   },
   {
     name = "many_clients.lua", limit = 20, streams = 20, sorted = true,
@@ -244,7 +322,10 @@ local OURS = { ORDERSYNC_EVENTS = true, SYNC_MODE = true }
 
 -- Without proxies: the url is this machine's, whatever libcurl is told elsewhere.
 local function environment(scenario)
-  local list = { "ORDERSYNC_EVENTS=" .. scenario.limit, scenario.mode and "SYNC_MODE=" .. scenario.mode }
+  local list = {}
+  for name, value in pairs { ORDERSYNC_EVENTS = scenario.limit, SYNC_MODE = scenario.mode } do
+    list[#list + 1] = name .. "=" .. value
+  end
   for name, value in pairs(uv.os_environ()) do
     if not OURS[name] and not name:lower():find "_proxy$" then list[#list + 1] = name .. "=" .. value end
   end
@@ -266,15 +347,24 @@ end
 -- LuaJIT keeps what is printed to a pipe; acts wait for lines.
 local BY_LINE = "io.stdout:setvbuf 'line'"
 
+-- What is run: a script on this interpreter, or a program in C that has been built with the same runtime.
+local function command(scenario, url, directory)
+  if not scenario.program then return uv.exepath(), { "-e", BY_LINE, directory .. scenario.name, url } end
+  local built = assert(os.getenv "EMBED_C", "EMBED_C: the folder of the programs of examples/embed-c: make embed-c")
+  return built .. "/" .. scenario.program, scenario.arguments(url, directory)
+end
+
 -- A child is done when it has exited and both its outputs have ended.
-local function start(path, url, scenario)
-  local out, err = uv.new_pipe(false), uv.new_pipe(false)
-  local child, handle = { out = "", err = "", open = 3 }, nil
-  handle = assert(uv.spawn(uv.exepath(), {
-    args = { "-e", BY_LINE, path, url }, env = environment(scenario), stdio = { nil, out, err },
+local function start(scenario, url, directory)
+  local keys, out, err = uv.new_pipe(false), uv.new_pipe(false), uv.new_pipe(false)
+  local child, handle = { keys = keys, out = "", err = "", open = 3 }, nil
+  local file, arguments = command(scenario, url, directory)
+  handle = assert(uv.spawn(file, {
+    args = arguments, env = environment(scenario), stdio = { keys, out, err },
   }, function(code, signal)
     child.code, child.signal, child.open = code, signal, child.open - 1
     uv.close(handle)
+    uv.close(keys)
   end))
   collect(out, child, "out")
   collect(err, child, "err")
@@ -324,13 +414,14 @@ local function run(directory, scenario)
   local running = start_server(scenario.server)
   if scenario.before then scenario.before(running) end
   local acts, played = scenario.acts or { scenario }, 0
-  local child = start(directory .. scenario.name, running.url, scenario)
+  local child = start(scenario, running.url, directory)
   while child.open > 0 do
     uv.run "once"
     local act = acts[played + 1]
     if act and is_due(act, child, running) then
       played = played + 1
-      act.play(running)
+      if act.play then act.play(running) end
+      if act.keys then uv.write(child.keys, act.keys) end
     end
   end
   local wrong = fault(scenario, child, running)

@@ -157,7 +157,7 @@ static void open_timer_fd(sync_loop *loop) {
 }
 
 void sync_loop_settle(sync_loop *loop) {
-  if (loop->timer_fd < 0) return;
+  if (loop->timer_fd < 0 || !sync_loop_ours(loop)) return; /* a child that goes on with its step shares the timer */
   int timeout_ms = due_in_ms(loop);
   int64_t due_ms = timeout_ms < 0 ? -1 : sync_loop_now_ms(loop) + timeout_ms;
   if (due_ms == loop->timer_armed_ms) return;

@@ -88,10 +88,29 @@ static int client_librarian(lua_State *L) {
   return 2;
 }
 
+/* core:record(id): json, stage, payment, status, updated_ms, as_of_ms, source: an order as text, for memory that
+ * processes share (lua/sync/resty/); nothing: it is not known */
+static int client_record(lua_State *L) {
+  const sync_client *client = lua_client_check(L);
+  sync_order order;
+  sync_span id;
+  id.bytes = luaL_checklstring(L, 2, &id.length);
+  if (!client || !sync_client_order(client, id, &order)) return 0;
+  compat_push_span(L, order.json);
+  compat_push_span(L, order.stage);
+  compat_push_span(L, order.payment);
+  compat_push_span(L, order.status);
+  compat_push_integer(L, order.updated_ms);
+  compat_push_integer(L, order.as_of_ms);
+  lua_pushstring(L, sync_source_name(order.source));
+  return 7;
+}
+
 void lua_orders_open(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"librarian", client_librarian},
       {"poll", client_poll},
+      {"record", client_record},
       {"snapshot", client_snapshot},
       {"snapshot_failed", client_snapshot_failed},
       {"start_polling", client_start_polling},

@@ -7,13 +7,9 @@
 #include "lua_event.h"
 #include "lua_json.h"
 #include "lua_letters.h"
-
-#include <dlfcn.h>
+#include "lua_waker.h"
 
 #define LOOP_TYPE "sync.loop"
-
-/* An address inside the module. */
-static const char code_marker;
 
 struct loop_handle {
   sync_loop *loop;
@@ -175,14 +171,6 @@ static void open_loop(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* A name look-up may still run on libcurl's thread when Lua unloads the module in lua_close(): the code must stay. A
- * host that links the module into itself has nothing to pin. */
-static void pin_code(void) {
-  Dl_info here;
-  if (dladdr((const void *)&code_marker, &here) && here.dli_fname)
-    (void)dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 __attribute__((visibility("default"))) int luaopen_sync_core(lua_State *L);
 
 int luaopen_sync_core(lua_State *L) {
@@ -191,13 +179,13 @@ int luaopen_sync_core(lua_State *L) {
                                        {"loop", core_loop},
                                        {"time_ms", core_time_ms},
                                        {NULL, NULL}};
-  pin_code();
   open_loop(L);
   lua_client_open(L);
   lua_event_open(L);
   lua_letters_open(L);
   lua_newtable(L);
   compat_set_functions(L, functions);
+  lua_waker_open(L);
   lua_json_push_memory(L);
   lua_pushcclosure(L, core_decode, LUA_JSON_MEMORY_VALUES);
   lua_setfield(L, -2, "decode");

@@ -3,8 +3,9 @@
  *
  * A loop runs any number of clients; a client holds one event stream open, reconnects, resumes, and queues what it
  * received. The host calls sync_loop_step() and then takes items off the clients' queues; the engine never calls back
- * into the host. Everything belongs to the thread that made the loop. After fork() the child's calls do nothing: they
- * return SYNC_FORKED, or an empty answer.
+ * into the host. Everything belongs to the thread that made the loop; loops of several threads do not meet. After
+ * fork() the child's calls do nothing: they return SYNC_FORKED, or an empty answer; a loop that it makes itself works.
+ * docs/embedding-c.md has the rest.
  *
  *     sync_loop *loop = sync_loop_new(NULL);
  *     sync_options options;
@@ -23,6 +24,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define SYNC_VERSION "0.1.0"
 
@@ -134,7 +139,8 @@ void sync_loop_free(sync_loop *loop);
 /* Whether this process is a child of the one that made the loop: then nothing can be done with it here. */
 bool sync_loop_forked(const sync_loop *loop);
 
-/* The one descriptor to wait on: readable means, call sync_loop_step(loop, 0, ...). On Linux timers show through it. */
+/* The one descriptor to wait on: readable means, call sync_loop_step(loop, 0, ...). On Linux timers show through it. It
+ * is the loop's, to wait for and nothing else. */
 int sync_loop_fd(const sync_loop *loop);
 
 /* How long the loop may be left alone, in ms: 0 when something is ready, -1 when only the descriptor matters. Call it
@@ -293,7 +299,7 @@ typedef struct sync_options {
   bool manual_ack; /* an event is done when sync_client_ack() says so, not when the next one is taken */
 } sync_options;
 
-/* The defaults of the design. */
+/* Every option at its default: docs/options.md has them, and what each does. To be called before any is set. */
 void sync_options_init(sync_options *options);
 
 /* What went wrong, as it stands in items and in health. `message` is NUL-terminated. */
@@ -347,6 +353,7 @@ sync_code sync_client_answer(sync_client *client, const sync_header *headers, si
 /* No answer can be given: this attempt has failed with SYNC_CREDENTIALS and `why`; the next one asks again. */
 sync_code sync_client_refuse(sync_client *client, const char *why);
 
+/* Where it is now; what is queued may tell of states before. */
 sync_state sync_client_state(const sync_client *client);
 
 /* ---- what arrives ------------------------------------------------------------------------------------------------ */
@@ -440,15 +447,20 @@ bool sync_client_give_up_gap(sync_client *client, uint64_t number);
 /* ---- polling and the order book ------------------------------------------------------------------------------------
  */
 
-/* Polls once, now. Polls now and at the interval, whatever the stream does, until told to stop; then not even while the
- * stream is away, until the next start or connect. SYNC_OPTION: there is nothing to poll. */
+/* Polls once, now. SYNC_OPTION, here and below: there is nothing to poll. */
 sync_code sync_client_poll(sync_client *client);
+
+/* Polls now and at the interval, whatever the stream does. */
 sync_code sync_client_start_polling(sync_client *client);
+
+/* No more polls, not even while the stream is away, until the next start or connect. */
 sync_code sync_client_stop_polling(sync_client *client);
 
 /* The answer to a SYNC_ITEM_FETCH: a list of orders in JSON, bare or in an object under `docs`, `orders` or `data`;
- * empty: nothing has changed. Or there is none, and `why`. */
+ * empty: nothing has changed. */
 sync_code sync_client_snapshot(sync_client *client, sync_span json);
+
+/* There is no answer to it: that poll has failed, and `why`. */
 sync_code sync_client_snapshot_failed(sync_client *client, const char *why);
 
 /* The latest known state of an order. Its spans are valid until the next step. */
@@ -499,13 +511,14 @@ uint64_t sync_client_subscriber(sync_client *client);
  * itself. With both empty it is for nobody. */
 void sync_client_route(sync_client *client, sync_span type, sync_span order_id);
 
-/* What else is queued, and for whom. */
+/* What else is queued, and for whom. States, errors and questions always are. */
 enum sync_want {
   SYNC_WANT_EVERY_EVENT = 1, /* order events that no subscription wants */
   SYNC_WANT_COMMENTS = 2,
   SYNC_WANT_PULL = 4, /* the host takes this client's items in its own time: sync_loop_ready() does not name it */
 };
 
+/* Takes the place of what was wanted before; nothing of it at first. */
 void sync_client_want(sync_client *client, unsigned wants);
 
 /* ---- the journal: docs/journal.md, docs/guarantees.md --------------------------------------------------------------
@@ -649,6 +662,7 @@ typedef struct sync_health {
   bool complete; /* there is reason to believe that nothing is missing; false: something is, or nobody knows */
 } sync_health;
 
+/* How the client is, now. */
 void sync_client_health(const sync_client *client, sync_health *health);
 
 typedef struct sync_metrics {
@@ -681,6 +695,7 @@ typedef struct sync_metrics {
   int64_t connected_ms; /* in all, the open stream included */
 } sync_metrics;
 
+/* What it has counted since it was made. */
 void sync_client_metrics(const sync_client *client, sync_metrics *metrics);
 
 /* With a journal, counters go on from client to client: the `index`-th, its name and its value; false: no such index.
@@ -729,6 +744,35 @@ bool sync_client_play_bytes(sync_client *client, sync_span bytes);
  * false: there is none. */
 bool sync_client_play_end(sync_client *client, sync_code code);
 
+/* ---- a waker: for hosts that can wait for a socket they connect to, and for no descriptor of ours (nginx) ----------
+ */
+
+/* A thread that waits in the host's place. The host connects to the waker's path, arms it, and reads a byte when there
+ * is something to do; then it does that, and arms again. Other processes ring it by its name, for news of their own. */
+typedef struct sync_waker sync_waker;
+
+/* A waker that watches `fd`, such as that of sync_loop_fd(), which must outlive it. NULL: no memory, no descriptors, or
+ * nowhere to make a socket. */
+sync_waker *sync_waker_new(int fd);
+
+/* Ends the thread; whoever is connected reads the end. In a child of the process that made it, nothing is done. NULL is
+ * fine. */
+void sync_waker_free(sync_waker *waker);
+
+/* The unix socket to connect to, once, before the first sync_waker_arm(), which takes it out of the file system. */
+const char *sync_waker_path(const sync_waker *waker);
+
+/* What others ring it by: the name of a datagram socket in Linux's abstract namespace, of this machine's network. */
+const char *sync_waker_name(const sync_waker *waker);
+
+/* One byte comes when the descriptor is readable, when somebody has rung, or after `timeout_ms` (-1: never); none until
+ * it is armed again. SYNC_OK; SYNC_CLOSED: nobody has connected; SYNC_SYSTEM; SYNC_FORKED. */
+sync_code sync_waker_arm(sync_waker *waker, int timeout_ms);
+
+/* Rings the waker called `name`, in whatever process, without waiting. SYNC_OK, also if it has been rung enough;
+ * SYNC_REFUSED: there is none. */
+sync_code sync_waker_ring(sync_waker *waker, const char *name);
+
 /* ---- JSON: a pull reader (RFC 8259) ------------------------------------------------------------------------------ */
 
 /* Deeper text is refused: a decoder that recurses must not run out of stack. */
@@ -765,6 +809,7 @@ typedef struct sync_json {
   unsigned expect;
 } sync_json;
 
+/* Begins to read `text`, which must outlive the reader and its tokens. */
 void sync_json_init(sync_json *json, sync_span text);
 
 /* The next token; INVALID stays INVALID, END stays END. */
@@ -780,5 +825,9 @@ size_t sync_json_offset(const sync_json *json);
 /* Writes what `escaped`, a token's text, stands for to `out`, which has room for escaped.length bytes; gives its
  * length. A lone surrogate becomes U+FFFD; \u0000 a NUL. */
 size_t sync_json_unescape(sync_span escaped, char *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,6 +1,7 @@
 /* transport.c - HTTP exchanges by libcurl's multi interface on a uv loop. */
 #include "transport.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -222,7 +223,16 @@ static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, v
 
 /* ---- transport --------------------------------------------------------------------------------------------------- */
 
+/* A name look-up may still run on libcurl's thread when the host unloads the library that we are in, as lua_close()
+ * does: the code must stay. A program that has us linked into itself has nothing to pin. */
+static void pin_code(void) {
+  static const char inside;
+  Dl_info here;
+  if (dladdr(&inside, &here) && here.dli_fname) (void)dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 static void start_curl(void) {
+  pin_code();
   curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

@@ -440,6 +440,16 @@ function Promise:commit() end
 ---It has not: the book shows what the server said last.
 function Promise:rollback() end
 
+---@class sync.AttachOptions
+---@field budget_ms number? how long a step may hold the host's loop; default 1
+
+---What an adapter's attach gives: `require "sync.luv"`, `"sync.cqueues"`, `"sync.copas"`. See docs/hosts.md.
+---@class sync.Attachment
+local Attachment = {}
+
+---Takes the module out of the host's loop; clients stay open and can be attached again. Again does nothing.
+function Attachment:detach() end
+
 -- ---- client --------------------------------------------------------------------------------------------------------
 
 ---@class sync.Client

@@ -15,11 +15,14 @@ local RUN_STEP_MS = 500
 ---@field order sync.Client[] open clients, oldest first
 ---@field timers sync.Timers
 ---@field stopped boolean
+---@field is_spent fun(): boolean whether the step's budget is; made once, for an idle step is to cost nothing
+---@field attachment sync.Attachment|nil what steps it for a loop of the host's
 local Loop = {}
 Loop.__index = Loop
 
 local function begin(self, engine)
-  self.engine, self.clients, self.order = engine, {}, {}
+  self.engine, self.clients, self.order, self.attachment = engine, {}, {}, nil
+  self.is_spent = function() return engine:spent() end
   self.timers = timers.new {
     now = function() return engine:clock_ms() end,
     arm = function(at_ms) engine:alarm(at_ms) end,
@@ -39,6 +42,7 @@ end
 function Loop:add(client)
   self.clients[core.address(client.core)] = client
   self.order[#self.order + 1] = client
+  if self.attachment then self.attachment:follow() end
 end
 
 ---@param client sync.Client
@@ -47,6 +51,7 @@ function Loop:remove(client)
   for index, candidate in ipairs(self.order) do
     if candidate == client then table.remove(self.order, index) end
   end
+  if self.attachment then self.attachment:follow() end
 end
 
 --- The default client: the first that is still open.
@@ -64,9 +69,13 @@ end
 
 -- Hands over what the clients have, each in turn, until nothing is left or the step's budget is spent. A client with a
 -- handler under way, which has yielded or waits itself, is held until that is done: its events stay in order.
+--
+-- The engine sets the descriptor right when all is handed over. A handler that yields comes back later or never, so where
+-- one may, the descriptor is set right beforehand: for the other clients' events, and for a stream that the budget paused.
 local function deliver(self)
   local engine = self.engine
   local address = engine:ready()
+  if address and coroutine.isyieldable() then engine:timeout_ms() end
   while address do
     local client = self.clients[address]
     if client.busy then client:hold() else client:drain() end
@@ -92,7 +101,7 @@ function Loop:step(timeout_ms, budget_ms)
   local ok, message, code = self.engine:step(timeout_ms, microseconds(budget_ms))
   if not ok and code ~= "CLOSED" then return nil, message, code end
   deliver(self)
-  self.timers:run(function() return self.engine:spent() end)
+  self.timers:run(self.is_spent)
   return true
 end
 
@@ -123,6 +132,11 @@ end
 ---@return integer
 function Loop:fd()
   return self.engine:fd()
+end
+
+--- Makes the descriptor readable, until the next step: whoever waits for it comes and looks.
+function Loop:nudge()
+  self.timers:after(0, function() end)
 end
 
 --- How long the loop may be left alone: 0 when something is ready, -1 when only the descriptor matters.

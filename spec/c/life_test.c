@@ -321,6 +321,30 @@ static void in_a_child_nothing_happens_and_the_parent_goes_on(void **state) {
   loopback_hang_up(&scene.stream);
 }
 
+/* Ends the step that the parent had begun, with an event left over: in the parent that sets the timer. */
+static int end_step(void) {
+  while (!sync_loop_spent(scene.loop)) continue;
+  return 0;
+}
+
+static void a_child_leaves_the_timer_alone_that_it_shares(void **state) {
+  (void)state;
+  uint64_t expirations;
+  int status;
+  scene_open();
+  scene_send_event(1);
+  scene_send_event(2);
+  scene_await_event("1");
+  assert_int_equal(sync_loop_step(scene.loop, 0, 1), SYNC_OK);
+  (void)read(scene.loop->timer_fd, &expirations, sizeof expirations);
+  pid_t child = fork();
+  if (child == 0) _exit(end_step());
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(read(scene.loop->timer_fd, &expirations, sizeof expirations), -1); /* it has not been set off */
+  scene_await_event("2");
+  loopback_hang_up(&scene.stream);
+}
+
 /* One thread's own loop, client and server: events through, and everything ended. */
 static void *run_alone(void *arg) {
   struct loopback server;
@@ -383,6 +407,7 @@ int main(void) {
       TEST(the_next_attempt_shows_through_the_descriptor),
       TEST(a_loop_with_nothing_to_do_is_quiet),
       TEST(in_a_child_nothing_happens_and_the_parent_goes_on),
+      TEST(a_child_leaves_the_timer_alone_that_it_shares),
       TEST(loops_of_two_threads_do_not_meet),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * room for a stream that waits for some shows there.
  */
 #include <poll.h>
+#include <stdbool.h>
 
 #include "folder.h"
 #include "scene.h"

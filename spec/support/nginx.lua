@@ -1,5 +1,5 @@
---- A real nginx: a master and one worker, in the foreground, with a configuration, files and a port of its own.
--- It knows nothing of TLS or nchan: a spec writes what is in the `http` block.
+--- A real nginx: a master and its workers, in the foreground, with a configuration, files and a port of its own.
+-- It knows nothing of TLS, nchan or Lua: a spec writes what is in the `http` block.
 
 local directory = require "spec.support.directory"
 local port = require "spec.support.port"
@@ -16,8 +16,9 @@ local MODULES = "/usr/lib/nginx/modules/"
 local FRAME = [[
 <modules>
 user <user>;
-worker_processes 1;
+worker_processes <workers>;
 pid nginx.pid;
+<main>
 error_log stderr notice;
 events { worker_connections 256; }
 http {
@@ -53,44 +54,68 @@ end
 
 function Nginx:write_configuration()
   local text = fill(FRAME, {
-    modules = load_lines(self.modules), user = uv.os_get_passwd().username, http = fill(self.http, self.values),
+    modules = load_lines(self.modules), user = uv.os_get_passwd().username, workers = self.worker_count,
+    main = self.values.main or "", http = fill(self.http, self.values),
   })
   return self.directory:write("nginx.conf", text)
 end
 
 ---Start nginx, and wait until it serves. The world ends it.
 ---@param http string what is in the `http` block; `<name>` in it is a value, `<port>` that of its own port of 127.0.0.1
----@param values table|nil
+---@param values table|nil `main`: lines outside the `http` block
 ---@param modules string[]|nil names of modules to load
+---@param workers integer|nil 1
 ---@return spec.support.Nginx
-function nginx.start(http, values, modules)
+function nginx.start(http, values, modules, workers)
   local reserved, place = world.own(port.reserve()), world.own(directory.new())
-  local self = setmetatable({ directory = place, port = reserved.number, http = http, modules = modules }, Nginx)
+  local self = setmetatable({
+    directory = place, port = reserved.number, http = http, modules = modules, worker_count = workers or 1,
+  }, Nginx)
   self.values = { port = reserved.number }
   for name, value in pairs(values or {}) do self.values[name] = value end
   local file = self:write_configuration()
   local arguments = { "-p", place.path, "-c", file, "-e", "stderr", "-g", "daemon off;" }
   self.program = world.own(program.start("nginx", arguments, nil, "TERM"))
-  world.await(function() return self.program:says "start worker process %d+\n" end)
+  world.await(function() return self:has_started(self.worker_count) end)
   return self
 end
 
----Change values of the configuration, and load it anew; wait until the old worker is gone, which it is not before its
----last connection has ended. Until then both take connections.
+---Whether so many workers have been started.
+---@param count integer
+---@return boolean
+function Nginx:has_started(count)
+  local _, started = self.program.output:gsub("start worker process %d+\n", "")
+  return self.program:says "start worker process" and started >= count
+end
+
+---The workers that serve, oldest first.
+---@return integer[] pids
+function Nginx:workers()
+  local pids = {}
+  for pid in self.program.output:gmatch "start worker process (%d+)\n" do
+    if not self.program.output:find(("worker process %d exited"):format(pid)) then pids[#pids + 1] = tonumber(pid) end
+  end
+  return pids
+end
+
+---Change values of the configuration, and load it anew; wait until the old workers are gone, which they are not before
+---their last connection has ended. Until then old and new take connections.
 ---@param values table|nil
 function Nginx:reload(values)
   for name, value in pairs(values or {}) do self.values[name] = value end
   self:write_configuration()
-  local said = #self.program.output
-  local old = self:worker()
+  local said, old = #self.program.output, self:workers()
   self.program:send_signal("sighup")
-  world.await(function() return self.program:says(("worker process %d exited"):format(old), said) end)
+  for _, pid in ipairs(old) do
+    world.await(function() return self.program:says(("worker process %d exited"):format(pid), said) end)
+  end
 end
 
----Kill the worker. The master starts another one; meanwhile connections wait, for the port stays open.
-function Nginx:kill_worker()
+---Kill a worker. The master starts another one; meanwhile connections wait, for the port stays open.
+---@param pid integer|nil the newest one
+function Nginx:kill_worker(pid)
   local said = #self.program.output
-  uv.kill(self:worker(), "sigkill")
+  uv.kill(pid or self:worker(), "sigkill")
   world.await(function() return self.program:says("start worker process %d+\n", said) end)
 end
 

@@ -131,7 +131,7 @@ print(("# a day of %d events, seed %d: %d calls that write, %d in all"):format(a
 test_honest("killed at calls that write", "once", at_each_call(writes, arguments.every))
 test_honest("killed at a random moment", "once", at_random(all, arguments.rounds, 1))
 test_honest("killed again and again", "once", at_random(all, arguments.rounds, KILLS_IN_ONE_DAY))
-for _, worker in ipairs { "full", "manual", "without_ids" } do
+for _, worker in ipairs { "redelivered", "full", "manual", "without_ids" } do
   test_honest("killed at calls that write, " .. worker, worker, at_each_call(count_calls(worker), 5 * arguments.every))
 end
 test_mistake("effects without once are doubled", "without_once", "doubled")

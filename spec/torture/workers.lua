@@ -53,6 +53,17 @@ workers.manual = {
   end,
 }
 
+-- Does without effects: a second time is announced, and its own table knows the rest.
+workers.redelivered = {
+  options = with_journal {},
+  handler = function(_, effects)
+    return function(event)
+      if event.redelivered and effects:has(event.data.number) then return end
+      effects:enter(event.data.number, event.order_id)
+    end
+  end,
+}
+
 -- For a server without ids. What a snapshot tells is no event of the day, and what is sent again is another event.
 workers.without_ids = {
   server = { ids = false, repeats = false },
