@@ -1,6 +1,7 @@
 -- fanout.lua: `make bench-hub`. How many terminals one nginx with nchan serves, how late a message is at the last of them,
 -- and what each costs: with the configuration of examples/nchan, on loopback, the hub on processor 0, the terminals on 1.
--- Prints a Markdown table for docs/scale.md. With and without Redis; each run has a hub of its own.
+-- Prints a Markdown table for docs/scale.md: of each figure the median of the runs, and the lowest and highest of them.
+-- With and without Redis; each run has a hub of its own. Before it, how busy the machine is otherwise.
 
 package.path = "./?.lua;" .. package.path
 
@@ -11,6 +12,8 @@ local uv = require "luv"
 local HUB_PROCESSOR, TERMINAL_PROCESSOR = 0, 1
 local TERMINALS = { 1000, 5000, 10000 }
 local MESSAGES, INTERVAL_MS = 50, 100
+local RUNS = 3
+local COLUMNS = 7 -- of figures
 local READY_ATTEMPTS, READY_PAUSE_MS = 100, 50
 
 local GENERATOR = os.getenv "FANOUT" or "build/bench/fanout"
@@ -141,18 +144,36 @@ local function measure(terminals, with_redis)
   return cjson.decode(generator.out), before, after
 end
 
-local function row(terminals, with_redis)
+local function figures(terminals, with_redis)
   local result, before, after = measure(terminals, with_redis)
   assert(result.samples == terminals * MESSAGES, "a message did not reach every terminal")
-  print(("| %d | %s | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f | %s |"):format(
-    terminals, with_redis and "Redis" or "memory", terminals / result.open_seconds,
-    result.p50_ms, result.p99_ms, result.max_ms,
+  return {
+    terminals / result.open_seconds, result.p50_ms, result.p99_ms, result.max_ms,
     (after.worker - before.worker) / terminals / 1024, after.shared_kib - before.shared_kib,
-    with_redis and ("%.1f"):format((after.redis - before.redis) / 1024) or ""))
+    with_redis and (after.redis - before.redis) / 1024,
+  }
 end
 
+-- "108 (95-131)"
+local function spread(runs, column)
+  local values = {}
+  for index, run in ipairs(runs) do values[index] = run[column] end
+  if not values[1] then return "" end
+  table.sort(values)
+  return ("%.0f (%.0f-%.0f)"):format(values[math.ceil(#values / 2)], values[1], values[#values])
+end
+
+local function print_row(terminals, with_redis)
+  local runs, cells = {}, {}
+  for run = 1, RUNS do runs[run] = figures(terminals, with_redis) end
+  for column = 1, COLUMNS do cells[column] = spread(runs, column) end
+  print(("| %d | %s | %s |"):format(terminals, with_redis and "Redis" or "memory", table.concat(cells, " | ")))
+end
+
+print(("Load average: %.1f\n"):format((uv.loadavg())))
 print "| terminals | messages in | opened/s | p50 ms | p99 ms | last ms | worker KiB/terminal | shared KiB | Redis KiB |"
 print "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 for _, with_redis in ipairs { false, true } do
-  for _, terminals in ipairs(TERMINALS) do row(terminals, with_redis) end
+  for _, terminals in ipairs(TERMINALS) do print_row(terminals, with_redis) end
 end
+print(("\nLoad average: %.1f"):format((uv.loadavg())))

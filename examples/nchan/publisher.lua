@@ -5,9 +5,9 @@
 -- By default http://127.0.0.1:8080, http://127.0.0.1:9301 and http://127.0.0.1:9302. One publisher for all hubs: they
 -- share one Redis, so any of them will do.
 --
--- nchan does not say when a terminal has missed something, so the publisher sees to it that terminals can tell: each
--- message begins with the id that nchan gave to the one before, `{"previous":"1795377015:0", ...`. Empty: what came
--- before is not known, for the publisher has just started.
+-- nchan does not say when a terminal has missed something, so the publisher numbers what it sends: each message begins
+-- with `{"publisher":"1795377015.284713","number":17,`. By that a terminal sees what is missing, and what it has already.
+-- The name of the publisher is when it was started, for its numbers begin at 1 again then.
 --
 -- With ORDERSYNC_EVENTS=N in the environment it ends after N events. Needs LuaSocket.
 
@@ -20,23 +20,21 @@ http.TIMEOUT = 5 -- seconds, for connecting and for each read
 
 local FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 5
 
-local left = tonumber(os.getenv "ORDERSYNC_EVENTS") or math.huge
+local last_number = tonumber(os.getenv "ORDERSYNC_EVENTS") -- nil: it goes on
 local order_server = arg[1] or "http://127.0.0.1:8080"
 local hubs = { (table.unpack or unpack)(arg, 2) }
 if #hubs == 0 then hubs = { "http://127.0.0.1:9301", "http://127.0.0.1:9302" } end
 
 local function post(hub, event, body)
-  local answer = {}
   local _, status = http.request {
     url = hub .. "/publish", method = "POST",
     headers = {
       ["Content-Length"] = #body, ["Content-Type"] = "application/json",
       ["X-EventSource-Event"] = event.type, -- becomes the `event:` line
-      Accept = "text/json",                 -- the channel's state as JSON, with the id of this message
     },
-    source = ltn12.source.string(body), sink = ltn12.sink.table(answer),
+    source = ltn12.source.string(body),
   }
-  return status, table.concat(answer)
+  return status
 end
 
 -- 201: terminals listen; 202: none does. 503 is a hub that has lost its Redis, a text a hub that cannot be reached: both
@@ -45,15 +43,15 @@ local function may_pass(status)
   return type(status) ~= "number" or status >= 500
 end
 
--- Posts until a hub has taken it, and gives the message's id. The stream waits meanwhile: TCP holds back what comes.
--- A message whose answer was lost is sent again and so comes twice, with the same `previous`: terminals drop the second.
+-- Posts until a hub has taken it. The stream waits meanwhile: TCP holds back what comes. A message whose answer was lost
+-- is sent again under the same number.
 local function publish(event, body)
   local wait_s = FIRST_WAIT_S
   while true do
     for _, hub in ipairs(hubs) do
-      local status, answer = post(hub, event, body)
-      if status == 201 or status == 202 then return assert(answer:match '"last_message_id": "([^"]+)"', answer) end
-      assert(may_pass(status), ("%s answered %s: %s"):format(hub, status, answer))
+      local status = post(hub, event, body)
+      if status == 201 or status == 202 then return end
+      assert(may_pass(status), ("%s answered %s"):format(hub, status))
       io.stderr:write(("%s: %s\n"):format(hub, status))
     end
     socket.sleep(wait_s * (0.5 + math.random() / 2))
@@ -63,10 +61,10 @@ end
 
 -- With a snapshot a gap in the order server's own stream is closed, too: what was missed comes as backfill.
 local client = assert(sync.connect { url = order_server, polling = { url = "/api/v1/orders" } })
-local previous = ""
+local publisher, number = ("%.6f"):format(socket.gettime()), 0
 
 for event in client:stream() do
-  previous = publish(event, ('{"previous":"%s",%s'):format(previous, event.raw:match "^%s*{(.*)$"))
-  left = left - 1
-  if left == 0 then client:close() end
+  number = number + 1
+  publish(event, ('{"publisher":"%s","number":%d,%s'):format(publisher, number, event.raw:match "^%s*{(.*)$"))
+  if number == last_number then client:close() end
 end

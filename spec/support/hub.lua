@@ -1,4 +1,5 @@
---- A hub: a real nginx with the configuration of examples/nchan, to the letter but for the ports.
+--- A hub: a real nginx with the configuration of examples/nchan, to the letter but for the ports, and for the length of
+-- the buffer if a spec wants a short one.
 -- Unlike spec/support/nginx.lua it takes a whole configuration, and it can be killed, all of it, as a machine fails.
 
 local directory = require "spec.support.directory"
@@ -22,10 +23,17 @@ local PORTS = { ["9301"] = "hub", ["6379"] = "redis", ["8080"] = "order_server" 
 local Hub = {}
 Hub.__index = Hub
 
-local function configuration(ports)
+local function set_buffer_length(text, length)
+  local changed, times = text:gsub("nchan_message_buffer_length %d+", "nchan_message_buffer_length " .. length)
+  assert(times == 1, CONFIGURATION .. " has no buffer length")
+  return changed
+end
+
+local function configuration(ports, buffer_length)
   local file = assert(io.open(CONFIGURATION, "rb"))
   local text = file:read "*a"
   file:close()
+  if buffer_length then text = set_buffer_length(text, buffer_length) end
   return (text:gsub("127%.0%.0%.1:(%d+)", function(number)
     local whose = assert(PORTS[number], CONFIGURATION .. " has a port that nobody has given: " .. number)
     return "127.0.0.1:" .. ports[whose]
@@ -48,15 +56,16 @@ end
 ---Start a hub, and wait until it serves. The world ends it.
 ---@param redis spec.support.Redis
 ---@param order_server {port: integer}|nil where snapshots come from
+---@param buffer_length integer|nil as the example has it
 ---@return spec.support.Hub
-function hub.start(redis, order_server)
+function hub.start(redis, order_server, buffer_length)
   local reserved = world.own(port.reserve())
   local self = setmetatable({
     directory = world.own(directory.new()), port = reserved.number, url = "http://127.0.0.1:" .. reserved.number,
   }, Hub)
-  self.file = self.directory:write("hub.conf", configuration {
+  self.file = self.directory:write("hub.conf", configuration({
     hub = self.port, redis = redis.port, order_server = order_server and order_server.port or self.port,
-  })
+  }, buffer_length))
   self:run()
   return self
 end

@@ -15,31 +15,26 @@ Redis.__index = Redis
 
 function Redis:run()
   self.program = world.own(program.start("redis-server", {
-    "--port", tostring(self.port), "--bind", "127.0.0.1", "--dir", self.directory.path,
-    "--save", "", "--appendonly", self.appendonly,
+    "--port", tostring(self.port), "--bind", "127.0.0.1", "--dir", self.directory.path, "--save", "",
   }))
   world.await(function() return self.program:says "Ready to accept connections" end)
 end
 
 ---Start Redis, and wait until it serves. The world ends it.
----@param options {durable: boolean|nil}|nil durable: what it holds survives its end, in an append-only file
 ---@return spec.support.Redis
-function redis.start(options)
+function redis.start()
   local reserved = world.own(port.reserve())
-  local self = setmetatable({
-    directory = world.own(directory.new()), port = reserved.number,
-    appendonly = options and options.durable and "yes" or "no",
-  }, Redis)
+  local self = setmetatable({ directory = world.own(directory.new()), port = reserved.number }, Redis)
   self:run()
   return self
 end
 
----Kill it: it gets no chance to write anything down.
+---Kill it: what it held is gone.
 function Redis:kill()
   self.program:close()
 end
 
----Start it again, on the same port, with what was durable.
+---Start it again, on the same port, with nothing in it.
 function Redis:restart()
   self:run()
 end
