@@ -7,9 +7,11 @@ local sync = require "sync"
 local uv = require "luv"
 local workers = require "spec.torture.workers"
 
+io.stdout:setvbuf "line"
+
 local url, place, worker = arg[1], arg[2], workers[arg[3]]
 
--- A day has more disconnects than a client takes lying down, and nobody waits for it.
+-- A day has more disconnects than attempts by default, and a client that has used them up waits for minutes.
 local function connect()
   local options = worker.options(place)
   options.url, options.max_reconnect_attempts = url, 1000
@@ -30,7 +32,7 @@ local function tell_position()
   if without_ids and not client:health().complete then return end -- a snapshot is to come
   if worker.rest then worker.rest(client) end
   told = mark
-  io.stdout:write("at ", mark, "\n"):flush()
+  io.stdout:write("at ", mark, "\n")
 end
 
 local bell, input, over = uv.new_poll(sync.fd()), uv.new_pipe(false), false
@@ -43,7 +45,7 @@ repeat
   tell_position()
 until over
 
-io.stdout:write("book ", cjson.encode(client:orders()), "\n"):flush()
+io.stdout:write("book ", cjson.encode(client:orders()), "\n")
 client:close()
 uv.close(bell)
 uv.close(input)
