@@ -217,6 +217,17 @@ static void what_nobody_wants_is_kept_and_done(void **state) {
   check_news("");
 }
 
+static void even_if_the_host_never_looks(void **state) {
+  (void)state;
+  begin();
+  settle();
+  sync_client_unsubscribe(client, 1);
+  send_events(1, 3);
+  step();
+  assert_null(sync_loop_ready(loop));
+  check_sql(DONE_SQL, "3 \n");
+}
+
 static void with_manual_acks_as_well(void **state) {
   (void)state;
   const sync_span wanted = SPAN("O2");
@@ -313,8 +324,10 @@ static void an_order_that_is_thrown_out_is_on_disk_no_more(void **state) {
   (void)state;
   options.book_limit = 3;
   begin();
-  send_events(1, 5);
-  settle();
+  for (unsigned number = 1; number <= 5; number++) {
+    send_event(number);
+    settle();
+  }
   check_sql("SELECT id FROM orders ORDER BY changed", "O3 \nO4 \nO5 \n");
 }
 
@@ -453,6 +466,7 @@ int main(void) {
       TEST(numbers_go_on_behind_heartbeats),
       TEST(the_history_is_there_again),
       TEST(what_nobody_wants_is_kept_and_done),
+      TEST(even_if_the_host_never_looks),
       TEST(with_manual_acks_as_well),
       TEST(text_that_is_no_json_is_kept_where_any_text_will_do),
       TEST(the_order_book_is_there_again),

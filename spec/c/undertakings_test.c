@@ -397,6 +397,12 @@ static void after_a_restart_too_if_it_was_not_done(void **state) {
   check_news("");
 }
 
+static void with_manual_acks_it_is_done_too(void **state) {
+  (void)state;
+  begin_with_dead_letter();
+  check_file(UNDONE_SQL, "1 \n3 \n");
+}
+
 static void one_that_fails_again_is_another(void **state) {
   (void)state;
   begin_with_dead_letter();
@@ -478,6 +484,7 @@ int main(void) {
       TEST(a_dead_letter_is_done_and_kept),
       TEST(it_comes_again_when_that_is_wanted_and_is_none_any_more),
       TEST(after_a_restart_too_if_it_was_not_done),
+      MANUAL(with_manual_acks_it_is_done_too),
       TEST(one_that_fails_again_is_another),
       TEST(somebody_else_may_want_it),
       TEST(or_forget_it),
