@@ -29,8 +29,8 @@ BINDING_OBJECTS = $(BINDING:src/%.c=$(BUILD)/$(LUA)/%.o)
 CORE = $(BUILD)/$(LUA)/sync/core.so
 C_TESTS = $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c)) $(BUILD)/c/json_portable_test
 
-.PHONY: all cores static demo test bench lint layers check-asan check-valgrind check-tsan fuzz sse-replay c-tests test-nginx \
-  embed-tests embed-c contract-service install clean deps
+.PHONY: all cores static demo demo-web test test-nginx test-web bench lint layers check-asan check-valgrind check-tsan fuzz \
+  sse-replay c-tests embed-tests embed-c contract-service install clean deps web-deps
 all: $(CORE)
 
 cores:
@@ -96,7 +96,7 @@ demo: deps
 	@$(call RUN,$(LUA)) bin/ordersync demo
 
 # The closing line is the tally's: N passed, N failed.
-test: deps
+test: deps web-deps
 	@$(MAKE) --no-print-directory cores sse-replay c-tests embed-tests embed-c build/bench/blaster
 	@CMOCKA_MESSAGE_OUTPUT=TAP $(SUITE_ENV) $(call RUN,lua5.4) .ci/tally.lua \
 	  "layers" ".ci/as-tap make -s layers" "lint" ".ci/as-tap make -s lint" \
@@ -106,6 +106,7 @@ test: deps
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" '$(call RUN,$(lua)) /usr/bin/busted -o TAP') \
 	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" 'env EMBED_C="$(EMBED_C)/$(lua)" $(call RUN,$(lua)) examples/run.lua') \
 	  "nginx" 'env BURST_EVENTS=200000 $(NGINX_SPECS)' \
+	  "browser" '$(BROWSER_SPECS)' \
 	  "rock" ".ci/as-tap .ci/rock"
 
 # Real nginx with the module in its workers, which are LuaJIT's. By itself: a million events, and other requests' 99th
@@ -114,6 +115,19 @@ NGINX_SPECS = env RESTY_CPATH="$(abspath $(BUILD))/luajit/?.so" $(call RUN,lua5.
 test-nginx: deps
 	@$(MAKE) --no-print-directory cores build/bench/blaster
 	@NGINX_P99=10 $(NGINX_SPECS)
+
+# The order board of examples/openresty: to look at, until Ctrl-C; and in headless Chromium.
+demo-web: deps
+	@$(MAKE) --no-print-directory LUA=luajit all
+	@env LUA_CPATH="$(abspath $(BUILD))/luajit/?.so;;" examples/openresty/demo
+
+BROWSER_SPECS = env RESTY_CPATH="$(abspath $(BUILD))/luajit/?.so" $(call RUN,lua5.4) /usr/bin/busted --run=browser -o TAP
+test-web: deps web-deps
+	@$(MAKE) --no-print-directory cores
+	@$(BROWSER_SPECS)
+
+web-deps:
+	@.ci/install chromium
 
 # The client as a contract-test service, for the public harness: docs/testing.md.
 PORT ?= 8123
