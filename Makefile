@@ -29,8 +29,8 @@ BINDING_OBJECTS = $(BINDING:src/%.c=$(BUILD)/$(LUA)/%.o)
 CORE = $(BUILD)/$(LUA)/sync/core.so
 C_TESTS = $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c)) $(BUILD)/c/json_portable_test
 
-.PHONY: all cores static demo test torture bench lint layers check-asan check-valgrind check-tsan fuzz sse-replay c-tests \
-  test-nginx embed-tests embed-c contract-service install clean deps
+.PHONY: all cores static demo demo-web test test-nginx test-web torture bench lint layers check-asan check-valgrind \
+  check-tsan fuzz sse-replay c-tests embed-tests embed-c contract-service install clean deps web-deps
 all: $(CORE)
 
 cores:
@@ -97,7 +97,7 @@ demo: deps
 	@$(call RUN,$(LUA)) bin/ordersync demo
 
 # The closing line is the tally's: N passed, N failed.
-test: deps
+test: deps web-deps
 	@$(MAKE) --no-print-directory cores sse-replay c-tests embed-tests embed-c build/bench/blaster
 	@CMOCKA_MESSAGE_OUTPUT=TAP $(SUITE_ENV) $(call RUN,lua5.4) .ci/tally.lua \
 	  "layers" ".ci/as-tap make -s layers" "lint" ".ci/as-tap make -s lint" \
@@ -107,6 +107,7 @@ test: deps
 	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" '$(call RUN,$(lua)) /usr/bin/busted -o TAP') \
 	  $(foreach lua,$(RUNTIMES),"examples: $(lua)" 'env EMBED_C="$(EMBED_C)/$(lua)" $(call RUN,$(lua)) examples/run.lua') \
 	  "nginx" 'env BURST_EVENTS=200000 $(NGINX_SPECS)' \
+	  "browser" '$(BROWSER_SPECS)' \
 	  "torture" '$(call RUN,lua5.4) spec/torture/run.lua --every 30 --rounds 10' \
 	  "rock" ".ci/as-tap .ci/rock"
 
@@ -126,6 +127,19 @@ NGINX_SPECS = env RESTY_CPATH="$(abspath $(BUILD))/luajit/?.so" $(call RUN,lua5.
 test-nginx: deps
 	@$(MAKE) --no-print-directory cores build/bench/blaster
 	@NGINX_P99=10 $(NGINX_SPECS)
+
+# The order board of examples/openresty: to look at, until Ctrl-C; and in headless Chromium.
+demo-web: deps
+	@$(MAKE) --no-print-directory LUA=luajit all
+	@env LUA_CPATH="$(abspath $(BUILD))/luajit/?.so;;" examples/openresty/demo
+
+BROWSER_SPECS = env RESTY_CPATH="$(abspath $(BUILD))/luajit/?.so" $(call RUN,lua5.4) /usr/bin/busted --run=browser -o TAP
+test-web: deps web-deps
+	@$(MAKE) --no-print-directory cores
+	@$(BROWSER_SPECS)
+
+web-deps:
+	@.ci/install chromium
 
 # The client as a contract-test service, for the public harness: docs/testing.md.
 PORT ?= 8123

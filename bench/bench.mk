@@ -1,6 +1,6 @@
 # bench.mk: the programs of the bench; included by the Makefile. Everything goes to build/bench.
 
-BENCH_PROGRAMS := build/bench/blaster build/bench/yardstick build/bench/parser
+BENCH_PROGRAMS := build/bench/blaster build/bench/yardstick build/bench/parser build/bench/journal
 BENCH_PACKAGES := libcurl libuv libcjson
 BENCH_CFLAGS   = $(STD) $(WARN) -O2
 
@@ -17,6 +17,11 @@ build/bench/parser: bench/parser.c bench/wire.c src/sse.c src/utf8.c src/buffer.
                     bench/wire.h src/sse.h src/utf8.h src/buffer.h src/alloc.h src/sync.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -Isrc -o $@ $(filter %.c,$^)
+
+# The engine as the module has it, objects and all.
+build/bench/journal: bench/journal.c bench/wire.c bench/wire.h $(HEADERS) $(ENGINE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -Isrc $(LIB_CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIB_LDLIBS)
 
 build/bench/fanout: bench/fanout.c
 	@mkdir -p $(@D)

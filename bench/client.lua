@@ -1,14 +1,18 @@
--- client.lua CASE URL [CLIENTS]: the module under test, used as its README shows it.
+-- client.lua CASE URL [CLIENTS or FOLDER]: the module under test, used as its README shows it.
 --
 --   type_and_order  one handler that touches event.type and event.order_id
 --   data            one handler that touches event.data.newStage
 --   selective       ten thousand subscriptions to single orders; few events are about one of them
 --   unwanted        one subscription that no event matches
 --   book            as type_and_order, and the order book is kept
+--   journaled       as type_and_order, with a journal in FOLDER
+--   book_journaled  as book, with a journal
+--   once            as journaled, and the handler does its work inside of client:once()
 --   latency         the paced stream: from the server's write to the handler
 --   reconnect       a server that cuts the stream again and again
 --   idle            CLIENTS clients that hear one event each: memory for each of them
 --   idle_step       steps that find nothing to do
+--   start           a journal is filled, and clients are started on it
 --   budget          a burst, in steps with a budget as a loop of frames has them: the longest
 
 local outcome = require "bench.outcome"
@@ -22,8 +26,9 @@ local WATCHED_ORDERS = 10000 -- BENCH_WATCHED_ORDERS of bench/wire.h
 
 local IDLE_STEPS = 200000
 local BUDGET_MS = 1
+local STARTS = 5
 
-local case, url, clients = arg[1], arg[2], tonumber(arg[3] or "1000")
+local case, url, clients, folder = arg[1], arg[2], tonumber(arg[3]) or 1000, arg[3]
 local counts = { events = 0, fields = 0, stages = 0, last_order = "" }
 
 local function take_fields(event)
@@ -65,6 +70,15 @@ function subscribe.latency(client) client:on_event(TYPES, take_stamp) end
 
 subscribe.reconnect = subscribe.type_and_order
 subscribe.book = subscribe.type_and_order
+subscribe.journaled = subscribe.type_and_order
+subscribe.book_journaled = subscribe.type_and_order
+subscribe.start = subscribe.type_and_order
+
+function subscribe.once(client)
+  client:on_event(TYPES, function(event)
+    client:once(event, "count", function() take_fields(event) end)
+  end)
+end
 
 --- The shortest waits there are, and no end to the attempts: what is left is the work of a reconnect.
 local RECONNECT_AT_ONCE = {
@@ -73,11 +87,34 @@ local RECONNECT_AT_ONCE = {
   max_reconnect_attempts = 1000000,
 }
 
-local function receive()
+local ON_DISK = { journaled = true, book_journaled = true, once = true, start = true }
+local WITH_BOOK = { book = true, book_journaled = true }
+
+local function options_of_case()
   local options = { url = url }
-  if case ~= "book" then options.book_limit = 0 end -- what a program pays that wants events and nothing else
+  if not WITH_BOOK[case] then options.book_limit = 0 end -- what a program pays that wants events and nothing else
+  if ON_DISK[case] then options.persistence = folder .. "/orders.db" end
   for name, value in pairs(case == "reconnect" and RECONNECT_AT_ONCE or {}) do options[name] = value end
-  local client = assert(sync.connect(options))
+  return options
+end
+
+--- What the file says when its client has gone: how many events it was given and are done, `event: done` not counted,
+--- and how many effects.
+local function read_journal()
+  local environment = require("luasql.sqlite3").sqlite3()
+  local connection = assert(environment:connect(folder .. "/orders.db"))
+  local cursor = assert(connection:execute([[
+    SELECT (SELECT max(seq) FROM event JOIN stream ON number = stream WHERE seq <= done_seq) - 1,
+           (SELECT count(*) FROM effect WHERE state = 'done')]]))
+  local journaled, effects = cursor:fetch()
+  counts.journaled, counts.effects = tonumber(journaled), tonumber(effects)
+  cursor:close()
+  connection:close()
+  environment:close()
+end
+
+local function receive()
+  local client = assert(sync.connect(options_of_case()))
   subscribe[case](client)
   local beginning
   client:on_event("done", function()
@@ -90,7 +127,32 @@ local function receive()
   counts.seen = metrics.total_events - 1 -- without `event: done`
   counts.connections = metrics.total_connections
   client:close()
+  if ON_DISK[case] then read_journal() end
+end
+
+local function print_received()
+  receive()
   outcome.percentiles(counts, samples_ns)
+  outcome.print(counts)
+end
+
+--- Milliseconds from the call that makes a client to a client that can be asked; the fastest, for the others were held
+--- up by something else.
+local function fastest_start_ms(options)
+  local fastest_ms = math.huge
+  for _ = 1, STARTS do
+    local began_ns = outcome.clock_ns()
+    local client = assert(sync.connect(options))
+    fastest_ms = math.min(fastest_ms, (outcome.clock_ns() - began_ns) / 1e6)
+    client:close()
+  end
+  return fastest_ms
+end
+
+local function start_again()
+  receive()
+  counts.start_ms = fastest_start_ms(options_of_case())
+  counts.plain_start_ms = fastest_start_ms({ url = url, book_limit = 0 })
   outcome.print(counts)
 end
 
@@ -151,11 +213,11 @@ local function step_through_burst()
   outcome.print(counts)
 end
 
-local other_cases = { idle = hold_idle, idle_step = step_idly, budget = step_through_burst }
+local other_cases = { idle = hold_idle, idle_step = step_idly, budget = step_through_burst, start = start_again }
 
 if other_cases[case] then
   other_cases[case]()
 else
-  assert(subscribe[case], "usage: client.lua CASE URL [CLIENTS]; the cases are listed at the top of the file")
-  receive()
+  assert(subscribe[case], "usage: client.lua CASE URL [CLIENTS or FOLDER]; the cases are listed at the top of the file")
+  print_received()
 end

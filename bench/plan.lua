@@ -6,8 +6,9 @@
 ---@field case string "read", "frames", "cjson", "today", "today_data", or a case of bench/client.lua
 ---@field runtime? string "lua5.4" or "luajit"; nil: C
 ---@field label string
----@field kind "burst"|"latency"|"reconnect"|"idle"|"idle_step"|"budget"|"parser"
----@field program string[] without its URL
+---@field kind "burst"|"latency"|"reconnect"|"idle"|"idle_step"|"budget"|"parser"|"journal"|"start"
+---@field program string[] without its URL and its folder
+---@field on_disk? boolean it writes, and gets an empty folder for each run
 ---@field url_query? string
 ---@field count? integer events; nil: as many as fill the time
 ---@field size integer bytes of an event
@@ -28,6 +29,8 @@ local WATCHED_EVERY = 1000 -- one event in so many is about one of ten thousand 
 local RECONNECT_EVENTS, RECONNECT_EVERY = 2000, 10
 local PACED_PER_SECOND = 1000
 local BUDGETED_EVENTS = 500000
+local KEPT_EVENTS = 10000 -- of a bounded journal
+local START_EVENTS = 100000 -- as many as a journal keeps that says nothing else
 
 --- The targets of the issue that asked for them; speeds are met on 250-byte events.
 local TARGETS = {
@@ -38,6 +41,7 @@ local TARGETS = {
   latency = { { against = "frames", at_most = 1.3 } },
   idle = { { at_most = 24 * 1024 } },
   idle_step = { { at_most = 1000 } },
+  journal = { { at_least = 0.8 } },
 }
 
 local CHECKS = {
@@ -53,6 +57,11 @@ local CHECKS = {
 CHECKS.type_and_order = CHECKS.today
 CHECKS.data = CHECKS.today_data
 CHECKS.book = CHECKS.today
+CHECKS.journaled = { { "events", "events" }, { "fields", "fields" }, { "last_order", "last_order" },
+  { "journaled", "events" } }
+CHECKS.book_journaled = CHECKS.journaled
+CHECKS.start = CHECKS.journaled
+CHECKS.once = { { "events", "events" }, { "fields", "fields" }, { "journaled", "events" }, { "effects", "events" } }
 
 local LABELS = {
   read = "bare `read()` loop",
@@ -65,6 +74,10 @@ local LABELS = {
   selective = "**ordersync**: 10,000 orders, 1 event in 1,000 is one of them",
   unwanted = "**ordersync**: no event wanted",
   book = "**ordersync**: type, order id, and the order book kept",
+  journaled = "**ordersync**: type, order id, with a journal",
+  book_journaled = "**ordersync**: type, order id, the order book kept, with a journal",
+  once = "**ordersync**: `client:once` for each event, with a journal",
+  start = "**ordersync**: `sync.connect`, 100,000 events in its journal",
   latency = "**ordersync**: data",
   reconnect = "**ordersync**",
   idle = "**ordersync**",
@@ -90,6 +103,9 @@ local function adder(list, shared)
   end
 end
 
+--- The cases that write.
+local ON_DISK = { journaled = true, book_journaled = true, once = true }
+
 local function module_program(runtime, case) return { runtime, "bench/client.lua", case } end
 
 local function today_program(runtime, case) return { runtime, "bench/today.lua", case } end
@@ -108,7 +124,9 @@ local function add_bursts(list, scope, shared, cases, with_today)
       add("today_data", runtime, today_program(runtime, "data"))
     end
     for _, case in ipairs(scope.built[runtime] and cases or {}) do
-      add(case, runtime, module_program(runtime, case), { targets = is_main and TARGETS[case] or {} })
+      add(case, runtime, module_program(runtime, case), {
+        targets = is_main and TARGETS[case] or {}, on_disk = ON_DISK[case],
+      })
     end
   end
 end
@@ -184,6 +202,29 @@ local function add_parser(list, scope, size)
   end
 end
 
+-- The journal alone: as groups of events arrive, and when it has all it may keep.
+local function add_journal(list, scope)
+  local add = adder(list, {
+    group = "journal alone", kind = "journal", size = 250, rounds = scope.profile.main_rounds, on_disk = true,
+  })
+  local function add_groups(group, kept, label, targets)
+    local program = { "build/bench/journal", tostring(group), tostring(scope.profile.burst_seconds), tostring(kept) }
+    add("journal", nil, program, { label = label:format(group), targets = targets })
+  end
+  for _, group in ipairs({ 100, 1000 }) do add_groups(group, 0, "%d events a transaction", TARGETS.journal) end
+  add_groups(100, KEPT_EVENTS, "%d events a transaction, as many are thrown out", {})
+end
+
+local function add_start(list, scope)
+  local add = adder(list, {
+    group = "start", kind = "start", size = 250, count = START_EVENTS, url_query = "",
+    rounds = scope.profile.other_rounds, on_disk = true,
+  })
+  for _, runtime in ipairs(scope.runtimes) do
+    if scope.built[runtime] then add("start", runtime, module_program(runtime, "start")) end
+  end
+end
+
 ---@class bench.Scope
 ---@field profile table one of plan.profiles
 ---@field runtimes string[]
@@ -197,7 +238,7 @@ function plan.make(scope)
   local function bursts(group, size, query, rounds, cases, with_today)
     add_bursts(list, scope, { group = group, size = size, url_query = query, rounds = rounds }, cases, with_today)
   end
-  local all = { "type_and_order", "data", "selective", "unwanted", "book" }
+  local all = { "type_and_order", "data", "selective", "unwanted", "book", "journaled", "book_journaled", "once" }
   bursts("250 B", 250, "watched=" .. WATCHED_EVERY, profile.main_rounds, all, true)
   bursts("250 B, chunked", 250, "chunked=1", profile.other_rounds, some, false)
   bursts("60 B", 60, "", profile.other_rounds, some, true)
@@ -207,6 +248,8 @@ function plan.make(scope)
   add_reconnect(list, scope)
   add_idle(list, scope)
   add_steps(list, scope)
+  add_journal(list, scope)
+  add_start(list, scope)
   for _, size in ipairs({ 60, 250, 4096, 65536 }) do add_parser(list, scope, size) end
   return list
 end

@@ -13,7 +13,12 @@ local VALUE = {
   idle = function(result) return result.bytes_per_client end,
   idle_step = function(result) return result.cpu_seconds / result.steps * 1e9 end,
   budget = function(result) return result.worst_us end,
+  journal = function(result) return result.bare_cpu_seconds / result.cpu_seconds end,
+  start = function(result) return result.start_ms end,
 }
+
+--- What a case adds its work to, so that it can be said what that costs.
+local WITHOUT = { book = "type_and_order", journaled = "type_and_order", book_journaled = "book", once = "journaled" }
 
 local function median(values)
   table.sort(values)
@@ -32,10 +37,14 @@ local function median_of(measurement, pick)
   return median(values)
 end
 
+local function cpu_of_event(result)
+  return result.cpu_seconds / result.events
+end
+
 --- The median over the rounds of this value in units of the other's in the same round: the machine changes its speed
 --- under a bench, and a pair that ran close together changes alike.
-local function ratio(measurement, other)
-  local value, values = VALUE[measurement.kind], {}
+local function ratio(measurement, other, value)
+  local values = {}
   for round = 1, measurement.rounds do
     local mine, theirs = measurement.results[round], other.results[round]
     if mine and theirs then values[#values + 1] = value(mine) / value(theirs) end
@@ -70,7 +79,7 @@ end
 
 local SHOWN = {
   burst = function(measurement, value)
-    local cpu_ns = median_of(measurement, function(result) return result.cpu_seconds / result.events * 1e9 end)
+    local cpu_ns = median_of(measurement, function(result) return cpu_of_event(result) * 1e9 end)
     return string.format("%s events/s, %s ns of CPU each", grouped(value), grouped(cpu_ns))
   end,
   parser = function(measurement, value)
@@ -90,17 +99,29 @@ local SHOWN = {
     local cpu_us = median_of(measurement, function(result) return result.worst_cpu_us end)
     return string.format("worst %.2f ms (%.2f ms of CPU), p99 %.2f ms", value / 1000, cpu_us / 1000, p99_us / 1000)
   end,
+  journal = function(measurement, value)
+    local by_clock = median_of(measurement, function(result) return result.bare_seconds / result.seconds end)
+    local events = median_of(measurement, function(result) return result.events / result.seconds end)
+    local cpu_ns = median_of(measurement, function(result) return cpu_of_event(result) * 1e9 end)
+    return string.format("%.2f of a bare loop by CPU time (%.2f by the clock), %s events/s, %s ns of CPU each", value,
+      by_clock, grouped(events), grouped(cpu_ns))
+  end,
+  start = function(measurement, value)
+    local plain_ms = median_of(measurement, function(result) return result.plain_start_ms end)
+    return string.format("%.1f ms (%.2f ms without a journal)", value, plain_ms)
+  end,
 }
 
 -- Targets that are no ratios.
 local BOUND = {
   idle = function(bound) return string.format("%g KiB", bound / 1024) end,
   idle_step = function(bound) return string.format("%g ns", bound) end,
+  journal = function(bound) return string.format("%g × a bare loop", bound) end,
 }
 
 local function judge(measurements, measurement, target)
   local other = target.against and find(measurements, measurement, target.against)
-  local reached = other and ratio(measurement, other) or nil
+  local reached = other and ratio(measurement, other, VALUE[measurement.kind]) or nil
   if not target.against then reached = median_of(measurement, VALUE[measurement.kind]) end
   local bound = target.at_least or target.at_most
   local text = target.against and string.format("%g × %s", bound, target.against)
@@ -113,6 +134,7 @@ end
 ---@field value number|nil nil: no run went well
 ---@field shown string the value with its unit
 ---@field ratios table<string, number> by column
+---@field cpu_ratio number|nil processor time of an event, in units of the case's that it adds its work to
 ---@field targets {text: string, reached: number|nil, met: boolean}[]
 
 --- Adds its `summary` to each measurement, so that it stands in the JSON file too.
@@ -120,12 +142,15 @@ end
 ---@return bench.Measurement[]
 function report.summarize(measurements)
   for _, measurement in ipairs(measurements) do
-    local summary = { value = median_of(measurement, VALUE[measurement.kind]), ratios = {}, targets = {} }
+    local value = VALUE[measurement.kind]
+    local summary = { value = median_of(measurement, value), ratios = {}, targets = {} }
     for _, column in ipairs(COLUMNS) do
       local case = column == "today" and today_case(measurement.case) or column
       local other = find(measurements, measurement, case)
-      if other and other ~= measurement then summary.ratios[column] = ratio(measurement, other) end
+      if other and other ~= measurement then summary.ratios[column] = ratio(measurement, other, value) end
     end
+    local without = find(measurements, measurement, WITHOUT[measurement.case])
+    if without then summary.cpu_ratio = ratio(measurement, without, cpu_of_event) end
     for i, target in ipairs(measurement.targets) do summary.targets[i] = judge(measurements, measurement, target) end
     summary.shown = summary.value and SHOWN[measurement.kind](measurement, summary.value) or "failed"
     measurement.summary = summary
@@ -140,6 +165,7 @@ local function cells(measurement)
   for _, column in ipairs(COLUMNS) do
     row[#row + 1] = shown_ratio(summary.ratios[column])
   end
+  row[#row + 1] = shown_ratio(summary.cpu_ratio)
   local texts, verdicts = {}, {}
   for i, target in ipairs(summary.targets) do
     texts[i] = target.text
@@ -154,13 +180,13 @@ end
 ---@return string
 function report.table(measurements)
   local lines = {
-    "| events | case | runs on | measured | ÷ read | ÷ frames | ÷ cJSON | ÷ today | target | met |",
-    "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
+    "| events | case | runs on | measured | ÷ read | ÷ frames | ÷ cJSON | ÷ today | CPU ÷ without | target | met |",
+    "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |",
   }
   for _, measurement in ipairs(measurements) do
     lines[#lines + 1] = "| " .. table.concat(cells(measurement), " | ") .. " |"
     for _, why in ipairs(measurement.failures) do
-      lines[#lines + 1] = "| | a run that failed: " .. why:gsub("[|\n]", " ") .. " | | | | | | | | |"
+      lines[#lines + 1] = "| | a run that failed: " .. why:gsub("[|\n]", " ") .. " | | | | | | | | | |"
     end
   end
   return table.concat(lines, "\n")

@@ -5,15 +5,18 @@ package.path = "./?.lua;" .. package.path
 
 local argparse = require "argparse"
 local cjson = require "cjson"
+local folder = require "bench.folder"
 local plan = require "bench.plan"
 local process = require "bench.process"
 local report = require "bench.report"
+local uv = require "luv"
 
 local SERVER_PROCESSOR, CLIENT_PROCESSOR = 0, 1
 local RUN_TIMEOUT_MS = 60000
 local PILOT_BYTES = 2 * 1024 * 1024 -- the first guess at how much fills the time
 local PILOT_GROWTH_MAX = 16
 local BURST_BYTES_MAX = 4 * 1024 * 1024 * 1024
+local WITHOUT_SERVER = { parser = true, journal = true } -- these kinds find out for themselves how much fills the time
 
 local function log(...)
   io.stderr:write(string.format(...), "\n")
@@ -41,13 +44,15 @@ local function runtimes(names)
 end
 
 ---@param measurement bench.Measurement
-local function command(measurement, port, count)
+---@param path string|nil its folder
+local function command(measurement, port, count, path)
   local program = {}
   for _, word in ipairs(measurement.program) do program[#program + 1] = word end
-  if measurement.kind ~= "parser" then
+  if not WITHOUT_SERVER[measurement.kind] then
     program[#program + 1] = string.format("http://127.0.0.1:%d/api/v1/sync/events?n=%d&size=%d&%s", port, count,
       measurement.size, measurement.url_query)
   end
+  program[#program + 1] = path
   if measurement.kind == "idle" then
     program[#program + 1] = tostring(count)
     program = { "sh", "-c", 'ulimit -n "$(ulimit -H -n)" && exec "$@"', "sh", (table.unpack or unpack)(program) }
@@ -75,8 +80,10 @@ end
 ---@return table|nil result
 ---@return string? why
 local function run(measurement, server, count)
-  local output, why = process.run(command(measurement, server.port, count), RUN_TIMEOUT_MS,
+  local path = measurement.on_disk and folder.make() or nil
+  local output, why = process.run(command(measurement, server.port, count, path), RUN_TIMEOUT_MS,
     lua_environment(measurement.runtime))
+  if path then folder.remove(path) end
   local account = expected(measurement, server, count)
   if not output then return nil, why end
   local decoded, result = pcall(cjson.decode, output)
@@ -114,7 +121,7 @@ local function run_round(measurements, server, round)
   local first = (round * 7) % #measurements
   for i = 1, #measurements do
     local measurement = measurements[(first + i - 1) % #measurements + 1]
-    if round <= measurement.rounds and (measurement.count or measurement.kind == "parser") then
+    if round <= measurement.rounds and (measurement.count or WITHOUT_SERVER[measurement.kind]) then
       local result, why = run(measurement, server, measurement.count or 0)
       measurement.results[round] = result
       if not result then fail(measurement, why) end
@@ -148,7 +155,7 @@ local function measure(measurements, profile, server)
 end
 
 local function main()
-  local arguments = options()
+  local arguments, load_before = options(), uv.loadavg()
   local profile = arguments.quick and plan.profiles.quick or plan.profiles.full
   local list, built = runtimes(arguments.lua)
   local measurements = plan.make({ profile = profile, runtimes = list, built = built })
@@ -158,6 +165,8 @@ local function main()
   server:stop()
   local summary = report.summarize(measurements)
   print(report.table(summary))
+  print(("\nFiles were written to %s. Load average: %.1f when it began, %.1f in the end."):format(folder.file_system(),
+    load_before, uv.loadavg()))
   if arguments.json then
     local file = assert(io.open(arguments.json, "w"))
     file:write(cjson.encode({ profile = arguments.quick and "quick" or "full", measurements = measurements }), "\n")

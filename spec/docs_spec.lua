@@ -14,7 +14,7 @@ local PAGES = {
   "docs/embedding-c.md", "docs/errors.md", "docs/events.md", "docs/from-react.md", "docs/gaps.md", "docs/guarantees.md",
   "docs/hosts.md", "docs/journal.md", "docs/migrating.md", "docs/openresty.md", "docs/options.md", "docs/orders.md",
   "docs/polling.md", "docs/scale.md", "docs/server.md", "docs/testing.md", "docs/testing-your-code.md",
-  "examples/nchan/README.md",
+  "examples/nchan/README.md", "examples/openresty/README.md",
 }
 local EXAMPLE_URL = "http://127.0.0.1:8080"
 local SIGTERM = 15

@@ -54,6 +54,7 @@ static void on_timer(uv_timer_t *timer) {
 void sync_client_tick(sync_client *client) {
   struct sync_actions actions = {.count = 0};
   client->armed_ms = -1;
+  if (sync_keeper_deadline_ms(client) >= 0) sync_keeper_settle(client); /* or a step that waits would not get there */
   sync_poll_tick(client);
   if (look_again(client) || give_up_excerpts(client)) return;
   sync_connection_tick(&client->connection, sync_loop_now_ms(client->loop), &actions);

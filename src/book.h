@@ -129,10 +129,10 @@ bool sync_book_each_changed(const struct sync_book *book, uint64_t since, sync_o
 /* Who is told what is thrown out, which a copy is to throw out as well; NULL: nobody. */
 void sync_book_watch(struct sync_book *book, sync_book_watcher *watcher, void *arg);
 
-/* Takes an entry back, into a book that does not have the order, those that changed first before the others. The book
- * goes on as the one that the copy was made of; where the copy has SYNC_REDACTED (redact.h), news may put the value
- * back, which changes nothing that anybody is told of. An entry that cannot be read is refused, and counted as such.
- * false: no memory, and the book is as it was. */
+/* Takes an entry back, those that changed first before the others; not of an order that the book knows of, listed or
+ * deleted: that is newer. The book goes on as the one that the copy was made of; where the copy has SYNC_REDACTED
+ * (redact.h), news may put the value back, which changes nothing that anybody is told of. An entry that cannot be read
+ * is refused, and counted as such. false: no memory, and the book is as it was. */
 bool sync_book_restore(struct sync_book *book, const struct sync_book_entry *entry);
 
 /* How many orders are listed. */

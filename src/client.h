@@ -235,6 +235,9 @@ void sync_cures_end(sync_client *client, bool whole);
 /* What the journal knows of gaps has been restored, and is no news. */
 void sync_cures_restored(sync_client *client);
 
+/* Nor was the stream resumed behind `last_event_id`, where it ended in an earlier life: that was not known in time. */
+void sync_cures_miss_past(sync_client *client, sync_span last_event_id);
+
 /* Whether there is reason to believe that nothing is missing. */
 bool sync_cures_are_complete(const sync_client *client);
 

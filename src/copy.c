@@ -73,6 +73,7 @@ static bool is_too_long(const struct sync_book_entry *entry) {
 
 bool sync_book_restore(struct sync_book *book, const struct sync_book_entry *entry) {
   struct sync_record_content content = {.text = {NULL, 0}};
+  if (sync_record_find(book, entry->id)) return true;
   sync_code code = entry->id.length == 0 || is_too_long(entry) ? SYNC_EVENT_JSON : SYNC_OK;
   if (code == SYNC_OK && entry->json.length > 0) code = read_order(book, entry->json, &content);
   if (code == SYNC_EVENT_JSON) {

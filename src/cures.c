@@ -164,6 +164,11 @@ void sync_cures_restored(sync_client *client) {
   }
 }
 
+void sync_cures_miss_past(sync_client *client, sync_span last_event_id) {
+  sync_gaps_miss_past(&client->gaps, last_event_id, wall_ms(client));
+  settle(client);
+}
+
 /* Ids that do not count prove nothing by themselves: a server that kept silent about what it has lost would look the
  * same. So there must be more: a stream that went on behind an id, or a whole snapshot since it was opened. */
 bool sync_cures_are_complete(const sync_client *client) {

@@ -5,11 +5,16 @@
 
 #include "span.h"
 
-static struct sync_gap_entry *open_gap(struct sync_gaps *gaps, struct sync_gap gap, int64_t now_ms) {
+static struct sync_gap_entry *open_gap_after(struct sync_gaps *gaps, sync_span id, struct sync_gap gap,
+                                             int64_t now_ms) {
   gap.opened_at_ms = now_ms;
-  gap.after_id = sync_buffer_span(&gaps->last_id);
+  gap.after_id = id;
   if (gaps->config.order_id) gap.order_id = sync_span_of(gaps->config.order_id);
   return sync_gap_list_add(&gaps->list, (struct sync_gap_entry){.gap = gap});
+}
+
+static struct sync_gap_entry *open_gap(struct sync_gaps *gaps, struct sync_gap gap, int64_t now_ms) {
+  return open_gap_after(gaps, sync_buffer_span(&gaps->last_id), gap, now_ms);
 }
 
 /* ---- ids that count ---------------------------------------------------------------------------------------------- */
@@ -412,6 +417,10 @@ void sync_gaps_restore(struct sync_gaps *gaps, const struct sync_gap *gap) {
 
 void sync_gaps_restore_past(struct sync_gaps *gaps) {
   gaps->has_past = true;
+}
+
+void sync_gaps_miss_past(struct sync_gaps *gaps, sync_span last_id, int64_t now_ms) {
+  (void)open_gap_after(gaps, last_id, (struct sync_gap){.reason = SYNC_GAP_NO_REPLAY}, now_ms);
 }
 
 bool sync_gaps_are_dense(const struct sync_gaps *gaps) {

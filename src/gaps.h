@@ -87,6 +87,9 @@ void sync_gaps_restore(struct sync_gaps *gaps, const struct sync_gap *gap);
 /* Events came in an earlier life: a stream that cannot resume leaves a gap to them. */
 void sync_gaps_restore_past(struct sync_gaps *gaps);
 
+/* Or it has been opened already, without a word of the last one of them, whose id was `last_id`. */
+void sync_gaps_miss_past(struct sync_gaps *gaps, sync_span last_id, int64_t now_ms);
+
 /* ---- what happens --------------------------------------------------------------------------------------------------
  */
 

@@ -22,7 +22,8 @@ static const struct {
 } texts[] = {
     {SYNC_SQL_STREAM_FIND, "SELECT number FROM stream WHERE name = ifnull(?1, '')"},
     {SYNC_SQL_STREAM_ADD, "INSERT INTO stream (name) VALUES (ifnull(?1, ''))"},
-    {SYNC_SQL_STREAM_READ, "SELECT last_event_id, done_seq, loaded FROM stream WHERE number = ?1"},
+    {SYNC_SQL_STREAM_READ, "SELECT last_event_id, done_seq, loaded, done_seq > 0 OR EXISTS"
+                           " (SELECT 1 FROM event WHERE stream = ?1) FROM stream WHERE number = ?1"},
     {SYNC_SQL_STREAM_WRITE, "UPDATE stream SET last_event_id = ?2, done_seq = max(done_seq, ?3), loaded = ?4"
                             " WHERE number = ?1"},
     {SYNC_SQL_TOTAL_PUT, "INSERT INTO total (stream, name, value) VALUES (?1, ifnull(?2, ''), ?3)"
@@ -188,6 +189,7 @@ bool sync_journal_read_stream(struct sync_journal *journal, struct sync_journal_
   stream->last_event_id = sync_buffer_span(&journal->text);
   stream->done_seq = (uint64_t)sync_statement_number(statement, 1);
   stream->loaded = sync_statement_number(statement, 2) != 0;
+  stream->has_past = sync_statement_number(statement, 3) != 0;
   sync_statement_reset(statement);
   return !journal->starved;
 }

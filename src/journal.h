@@ -53,6 +53,7 @@ struct sync_journal_stream {
   uint64_t last_seq;       /* of the event that was stored last; read only */
   uint64_t done_seq;       /* all events up to it are done */
   bool loaded;             /* the book has seen a whole snapshot */
+  bool has_past;           /* events of it have been stored; read only */
 };
 
 /* false: it failed. Of a stream that is new: zeros, but for last_seq: events are numbered through all streams of a

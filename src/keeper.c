@@ -184,9 +184,11 @@ fail:
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
+/* Written with the next commit: the rows may be being read just now, into a book that has become smaller. */
 static void note_dropped_order(void *arg, sync_span order_id) {
+  struct sync_keeper *keeper = arg;
   /* without memory its row stays, and the order comes back at the next start, stale */
-  (void)sync_keeper_note(arg, &(struct sync_note){.kind = SYNC_NOTE_DROP_ORDER, .text = order_id});
+  (void)sync_notes_add(&keeper->notes, &(struct sync_note){.kind = SYNC_NOTE_DROP_ORDER, .text = order_id});
 }
 
 /* Of what is kept without notes nothing is known to be in the file. */
@@ -202,10 +204,10 @@ static sync_code open_journal(struct sync_keeper *keeper, bool late, sync_failur
       sync_journal_open(&keeper->journal, keeper->alloc, &keeper->config, sync_span_of(keeper->stream), failure);
   if (code != SYNC_OK) return code;
   forget_saved(keeper);
+  sync_book_watch(&client->book, note_dropped_order, keeper);
   code = keeper->taken_up ? sync_keeper_return(keeper, failure) : sync_keeper_recover(keeper, late, failure);
   if (code == SYNC_OK) {
     keeper->taken_up = true;
-    sync_book_watch(&client->book, note_dropped_order, keeper);
     return SYNC_OK;
   }
   sync_journal_close(keeper->journal);
@@ -288,8 +290,10 @@ void sync_keeper_finish(sync_client *client, sync_event *event) {
   struct sync_keeper *keeper = client->keeper;
   if (!keeper) return;
   uint64_t seq = sync_event_seq(event);
-  bool hold = (keeper->holding || client->options.manual_ack) && !keeper->answered;
+  bool answered = sync_held_remove(&keeper->early, seq) || keeper->answered;
+  bool hold = (keeper->holding || client->options.manual_ack) && !answered;
   keeper->holding = keeper->answered = false;
+  if (client->options.manual_ack && seq > keeper->manual_seq) keeper->manual_seq = seq;
   if (seq > keeper->finished_seq) keeper->finished_seq = seq;
   if (hold && !sync_interest_must_name(sync_event_text(event, SYNC_EVENT_TYPE))) {
     if (!sync_held_add(&keeper->held, event) && seq < keeper->unsure_seq) keeper->unsure_seq = seq;
@@ -299,13 +303,28 @@ void sync_keeper_finish(sync_client *client, sync_event *event) {
   }
 }
 
+static bool is_event(const struct sync_entry *entry, uint64_t seq) {
+  return entry->kind == SYNC_ITEM_EVENT && sync_event_seq(entry->event) == seq;
+}
+
+/* Whether it has still to be taken. Only what a journal that was opened late had can be queued and held. */
+static bool is_early(struct sync_keeper *keeper, uint64_t seq, sync_event **event) {
+  const struct sync_queue *queue = &keeper->client->queue;
+  size_t i = 0;
+  if (seq > keeper->again_seq && sync_held_has(&keeper->held, seq)) return false;
+  while (i < queue->count && !is_event(sync_queue_at(queue, i), seq)) i++;
+  if (i < queue->count) *event = sync_queue_at(queue, i)->event;
+  return i < queue->count;
+}
+
 void sync_keeper_done(struct sync_keeper *keeper, uint64_t seq) {
-  const struct sync_entry *current = &keeper->client->current;
-  if (current->kind == SYNC_ITEM_EVENT && sync_event_seq(current->event) == seq) {
+  sync_event *event;
+  if (is_event(&keeper->client->current, seq))
     keeper->answered = true;
-    return;
-  }
-  if (sync_held_remove(&keeper->held, seq)) note_done(keeper, seq);
+  else if (is_early(keeper, seq, &event))
+    (void)sync_held_add(&keeper->early, event); /* without memory it will be held, and wait to hear it again */
+  else if (sync_held_remove(&keeper->held, seq))
+    note_done(keeper, seq);
 }
 
 void sync_keeper_rest(sync_client *client) {
@@ -386,6 +405,7 @@ static void keeper_free(struct sync_keeper *keeper) {
   sync_journal_close(keeper->journal);
   sync_notes_fini(&keeper->notes);
   sync_held_fini(&keeper->held);
+  sync_held_fini(&keeper->early);
   sync_buffer_fini(&keeper->saved_id);
   sync_alloc_free(keeper->alloc, keeper->revived);
   sync_alloc_free(keeper->alloc, keeper->stream);
@@ -404,6 +424,7 @@ static struct sync_keeper *keeper_new(sync_client *client) {
   keeper->unsure_seq = UINT64_MAX;
   sync_notes_init(&keeper->notes, client->alloc);
   sync_held_init(&keeper->held, client->alloc);
+  sync_held_init(&keeper->early, client->alloc);
   sync_buffer_init(&keeper->saved_id, client->alloc);
   client->keeper = keeper;
   keeper->stream = stream_name(client);

@@ -42,8 +42,10 @@ struct sync_keeper {
   uint64_t gaps_saved; /* and the ledger of gaps as of this revision */
 
   struct sync_held held;
-  bool holding;          /* the event taken last will be held, as all are with manual_ack */
-  bool answered;         /* but not this one: it is done already */
+  struct sync_held early; /* queued, and done already: they will not be held */
+  bool holding;           /* the event taken last will be held, as all are with manual_ack */
+  bool answered;          /* but not this one: it is done already */
+  uint64_t manual_seq;    /* of the last one that was taken with manual_ack: it waits for that even if the option goes */
   uint64_t finished_seq; /* events up to it are done, but for those held */
   uint64_t unsure_seq;   /* from it on none is said to be: one could not be held */
   struct sync_revived *revived;
@@ -88,7 +90,7 @@ void sync_keeper_rest(sync_client *client);
 /* Everything up to it is done. */
 uint64_t sync_keeper_done_seq(const struct sync_keeper *keeper);
 
-/* An event that was taken last, or is held, is done. */
+/* An event that was taken last, or is held, is done; or, queued yet, will be as soon as it has been taken. */
 void sync_keeper_done(struct sync_keeper *keeper, uint64_t seq);
 
 /* What is about to be taken must be on disk. */

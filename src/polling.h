@@ -45,6 +45,7 @@ struct sync_poll {
   sync_source source; /* what the changes found count as; and those that the next poll will find */
   sync_source next_source;
   bool whole;    /* the last snapshot left nothing out: what has not changed since is whole as well */
+  bool lost;     /* the one being taken in has an order that the book does not take, or news that nobody got */
   bool loaded;   /* the book has had a snapshot: from now on, changes are news */
   uint64_t mark; /* of the book, when the snapshot was asked for; and the wall clock */
   int64_t asked_at_ms;

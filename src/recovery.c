@@ -82,12 +82,11 @@ static sync_code take_up_undone(struct sync_keeper *keeper, bool late, sync_fail
 static sync_code take_up_orders(struct sync_keeper *keeper, bool late, sync_failure *failure) {
   struct sync_book *book = &keeper->client->book;
   struct sync_book_entry entry;
-  sync_order known;
   enum sync_row row = SYNC_ROW_NONE;
   if (!sync_books_are_kept(keeper->client)) return SYNC_OK;
   if (!sync_journal_seek_orders(keeper->journal)) return sync_journal_failure(keeper->journal, failure);
   while ((row = sync_journal_next_order(keeper->journal, &entry)) == SYNC_ROW)
-    if (!sync_book_get(book, entry.id, &known) && !sync_book_restore(book, &entry)) break;
+    if (!sync_book_restore(book, &entry)) break;
   if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
   sync_journal_end_orders(keeper->journal);
   if (!late) keeper->book_mark = sync_book_mark(book);
@@ -121,6 +120,7 @@ static sync_code take_up_stream(struct sync_keeper *keeper, bool late, sync_fail
   sync_client *client = keeper->client;
   struct sync_journal_stream stream;
   sync_code code = read_stream(keeper, &stream, failure);
+  if (code == SYNC_OK && stream.has_past) sync_gaps_restore_past(&client->gaps);
   if (code != SYNC_OK || late) return code;
   keeper->finished_seq = stream.done_seq;
   keeper->noted_seq = keeper->saved_seq = stream.last_seq;
@@ -135,13 +135,20 @@ static sync_code take_up_gaps(struct sync_keeper *keeper, bool late, sync_failur
   sync_client *client = keeper->client;
   sync_gap gap;
   enum sync_row row;
-  if (client->seq > 0) sync_gaps_restore_past(&client->gaps);
   if (!sync_journal_seek_gaps(keeper->journal, SYNC_GAPS_MAX)) return sync_journal_failure(keeper->journal, failure);
   while ((row = sync_journal_next_gap(keeper->journal, &gap)) == SYNC_ROW) sync_gaps_restore(&client->gaps, &gap);
   if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
   sync_cures_restored(client);
   if (!late) keeper->gaps_saved = client->gaps_told;
   return SYNC_OK;
+}
+
+/* A stream that was opened without the journal's cursor has not been asked for what came behind that. */
+static sync_code tell_break(struct sync_keeper *keeper, sync_failure *failure) {
+  struct sync_journal_stream stream;
+  sync_code code = read_stream(keeper, &stream, failure);
+  if (code == SYNC_OK && stream.has_past) sync_cures_miss_past(keeper->client, stream.last_event_id);
+  return code;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -169,6 +176,7 @@ sync_code sync_keeper_recover(struct sync_keeper *keeper, bool late, sync_failur
   if (code == SYNC_OK) code = take_up_undone(keeper, late, failure);
   if (code == SYNC_OK) code = sync_keeper_revive(keeper, failure);
   if (code == SYNC_OK && late && !note_finished(keeper)) code = no_memory(failure);
+  if (code == SYNC_OK && late) code = tell_break(keeper, failure);
   if (code == SYNC_OK) sync_keeper_read_totals(keeper);
   return code;
 }

@@ -89,6 +89,7 @@ static void tell_lost(sync_client *client, sync_span order_id) {
   sync_failure_set(&failure, SYNC_NO_MEMORY, "no memory for a change of order '%.*s' that a poll found",
                    (int)order_id.length, order_id.bytes);
   sync_client_tell_failure(client, &failure);
+  client->poll.lost = true;
 }
 
 /* false: no memory, and the book is as it was. */
@@ -101,6 +102,7 @@ static bool apply(sync_client *client, struct sync_change *change) {
   change->silent = !poll->loaded;
   enum sync_book_outcome outcome = sync_book_apply(&client->book, change, &effect);
   bool news = outcome == SYNC_BOOK_NEW || outcome == SYNC_BOOK_CHANGED || outcome == SYNC_BOOK_DELETED;
+  if (outcome == SYNC_BOOK_FULL || outcome == SYNC_BOOK_REFUSED) poll->lost = true;
   if (!news) return outcome != SYNC_BOOK_NO_MEMORY;
   poll->changed++;
   client->polled = true;
@@ -213,7 +215,7 @@ static void tell_end(sync_client *client, bool unchanged) {
 /* Whether it left nothing out of what there is to know. */
 static bool is_whole(const sync_client *client) {
   const struct sync_poll *poll = &client->poll;
-  if (poll->snapshot.bad > 0) return false;
+  if (poll->snapshot.bad > 0 || poll->lost) return false;
   return poll->by_order ? poll->matched || poll->gone : !client->options.poll_is_partial;
 }
 
@@ -283,6 +285,7 @@ void sync_snapshots_begin(sync_client *client) {
     sync_poll_fail(client, &failure, 0);
     return;
   }
+  poll->lost = false;
   poll->cursor = (sync_order_place){.begun = false};
   poll->walked = sync_book_mark(&client->book);
   poll->stage = SYNC_POLL_ORDERS;

@@ -25,7 +25,7 @@ sync_code sync_client_ack(sync_client *client, uint64_t seq) {
   struct sync_keeper *keeper = client->keeper;
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
   if (!keeper) return SYNC_OK;
-  if (client->options.manual_ack) be_done(client, seq);
+  if (client->options.manual_ack || seq <= keeper->manual_seq) be_done(client, seq);
   sync_code code = note(keeper, &(struct sync_note){.kind = SYNC_NOTE_ACKNOWLEDGED, .number = seq});
   settle_between_drains(client);
   return code;
@@ -33,7 +33,7 @@ sync_code sync_client_ack(sync_client *client, uint64_t seq) {
 
 sync_code sync_client_hold(sync_client *client) {
   if (!sync_loop_ours(client->loop)) return SYNC_FORKED;
-  if (client->keeper) client->keeper->holding = true;
+  if (client->keeper && client->current.kind == SYNC_ITEM_EVENT) client->keeper->holding = true;
   return SYNC_OK;
 }
 

@@ -333,6 +333,19 @@ static void an_order_that_is_thrown_out_is_on_disk_no_more(void **state) {
 
 /* ---- what never touches the disk --------------------------------------------------------------------------------- */
 
+static void so_is_one_for_which_the_next_book_is_too_small(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 9);
+  settle();
+  end();
+  options.book_limit = 3;
+  begin();
+  settle();
+  assert_int_equal(sync_client_order_count(client), 3);
+  check_sql("SELECT id FROM orders ORDER BY id", "O7 \nO8 \nO9 \n");
+}
+
 static void what_is_redacted_is_not_in_the_file(void **state) {
   (void)state;
   static const char *const names[] = {"phone"};
@@ -395,6 +408,24 @@ static void streams_of_one_file_do_not_mix(void **state) {
   begin();
   settle();
   check_news("1r 2r");
+}
+
+static void nor_do_they_miss_each_other_s_events(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 2);
+  settle();
+  end();
+  options.url = "http://other.test";
+  begin();
+  settle();
+  assert_int_equal(metrics().gaps, 0);
+  feed("data: {\"eventType\":\"status_update\",\"orderID\":\"A\",\"data\":{}}\n\n");
+  settle();
+  end();
+  begin();
+  settle();
+  assert_int_equal(metrics().gaps, 1); /* its own */
 }
 
 static void urls_that_differ_in_secrets_are_two_streams(void **state) {
@@ -473,10 +504,12 @@ int main(void) {
       TEST(a_poll_after_a_restart_tells_what_has_changed_since),
       TEST(that_a_snapshot_was_seen_is_known),
       TEST(an_order_that_is_thrown_out_is_on_disk_no_more),
+      TEST(so_is_one_for_which_the_next_book_is_too_small),
       TEST(what_is_redacted_is_not_in_the_file),
       TEST(a_journal_is_one_clients),
       TEST(a_client_stays_with_its_journal_and_stream),
       TEST(streams_of_one_file_do_not_mix),
+      TEST(nor_do_they_miss_each_other_s_events),
       TEST(urls_that_differ_in_secrets_are_two_streams),
       TEST(counters_go_on_from_client_to_client),
       TEST(and_are_written_now_and_then),

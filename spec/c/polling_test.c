@@ -103,6 +103,24 @@ static void elements_without_an_id_are_told_and_the_others_taken(void **state) {
 
 /* ---- what is asked ----------------------------------------------------------------------------------------------- */
 
+/* It does not tell of all that may have been missed. */
+static void a_snapshot_that_the_book_has_no_room_for_closes_no_gap(void **state) {
+  (void)state;
+  scene.options.mode = SYNC_MODE_STREAM;
+  scene.options.book_limit = 2;
+  scene_connect();
+  loopback_accept(&scene.server, scene.loop, &scene.stream);
+  scene_send(LOOPBACK_STREAM_HEAD "event: resync\ndata: {}\n\n");
+  scene_await(SYNC_ITEM_GAP);
+  polling_accept();
+  polling_respond("[{\"orderID\":\"A\"},{\"orderID\":\"B\"},{\"orderID\":\"C\"}]");
+  scene_await(SYNC_ITEM_POLLED);
+  assert_int_equal(scene_health().open_gaps, 1);
+  polling_poll("[{\"orderID\":\"A\"},{\"orderID\":\"B\"}]");
+  scene_await(SYNC_ITEM_POLLED);
+  assert_int_equal(scene_health().open_gaps, 0);
+}
+
 static void give_headers(void) {
   static const sync_header own = {{"X-Own", 5}, {"o", 1}}, polls = {{"X-Poll", 6}, {"p", 1}};
   scene.options.headers = &own;
@@ -391,6 +409,7 @@ int main(void) {
       TEST(an_event_tells_what_was_and_what_is),
       TEST(an_order_that_a_part_of_them_lacks_is_not_deleted),
       TEST(elements_without_an_id_are_told_and_the_others_taken),
+      TEST(a_snapshot_that_the_book_has_no_room_for_closes_no_gap),
       TEST(a_poll_asks_for_json_with_all_headers_and_is_no_stream),
       TEST(another_origin_gets_the_polling_headers_only),
       TEST(headers_are_asked_for_at_every_poll),

@@ -147,6 +147,37 @@ static void an_ack_of_nothing_does_nothing(void **state) {
   check_file(UNDONE_SQL, "2 \n");
 }
 
+static void an_ack_may_come_before_the_event_is_taken(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 3);
+  step();
+  ack(3);
+  ack(2);
+  settle();
+  check_news("1 2 3");
+  assert_int_equal(health().waiting_for_ack, 1);
+  check_file(UNDONE_SQL, "1 \n");
+  ack(1);
+  check_file(UNDONE_SQL, "");
+}
+
+static void what_was_taken_with_manual_acks_waits_for_them(void **state) {
+  (void)state;
+  begin();
+  send_events(1, 2);
+  settle();
+  options.manual_ack = false;
+  assert_int_equal(sync_client_configure(client, &options, &failure), SYNC_OK);
+  send_event(3);
+  settle();
+  check_file(UNDONE_SQL, "1 \n2 \n");
+  ack(1);
+  ack(2);
+  check_file(UNDONE_SQL, "");
+  assert_int_equal(health().waiting_for_ack, 0);
+}
+
 static void without_manual_acks_an_ack_is_a_word_only(void **state) {
   (void)state;
   begin();
@@ -210,6 +241,17 @@ static void what_is_held_is_done_when_that_is_said(void **state) {
   assert_int_equal(health().waiting_for_ack, 1);
   assert_int_equal(sync_client_done(client, 2), SYNC_OK);
   check_file(MARK_SQL, "4 \n");
+}
+
+static void only_an_event_in_hand_can_be_held(void **state) {
+  (void)state;
+  begin();
+  settle();
+  assert_int_equal(sync_client_hold(client), SYNC_OK);
+  send_event(1);
+  settle();
+  assert_int_equal(health().waiting_for_ack, 0);
+  check_file(UNDONE_SQL, "");
 }
 
 static void what_is_held_comes_again(void **state) {
@@ -469,10 +511,13 @@ int main(void) {
       MANUAL(an_ack_between_drains_is_on_disk_at_once),
       MANUAL(what_cannot_be_held_for_want_of_memory_comes_again),
       MANUAL(an_ack_of_nothing_does_nothing),
+      MANUAL(an_ack_may_come_before_the_event_is_taken),
+      MANUAL(what_was_taken_with_manual_acks_waits_for_them),
       TEST(without_manual_acks_an_ack_is_a_word_only),
       TEST(an_acknowledgement_is_told_with_the_event),
       MANUAL(too_many_that_wait_hold_the_stream_back),
       TEST(what_is_held_is_done_when_that_is_said),
+      TEST(only_an_event_in_hand_can_be_held),
       TEST(what_is_held_comes_again),
       TEST(a_held_event_may_be_done_before_the_next_is_taken),
       TEST(an_effect_happens_once),

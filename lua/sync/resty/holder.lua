@@ -175,6 +175,8 @@ local function publish(self, item)
     self.echoes = false
     return true
   end
+  if item.type == "polling_data_refresh" and not self.has_book then on_poll(self) end -- it may be told of later
+  if self.copying then return false end
   local record = item.order_id and book.record_of(self.client.core, item.order_id, self.last + 1)
   local has_own_data = self.given.decode ~= nil and self.given.decode ~= "order"
   local packed_record = record and book.pack(record)
@@ -205,7 +207,7 @@ end
 -- Publishes what the client has, up to number `most`.
 local function drain(self, most)
   while self.last < most do
-    local item = self.waiting or self.client:pull()
+    local item = self.waiting or self.client.delivery:pull()
     if not item then return self.loop.engine:spent() end
     self.waiting = nil
     if not publish(self, item) then
