@@ -98,14 +98,14 @@ local function options_of_case()
   return options
 end
 
---- What the file says when its client has gone: how many events it was given and are done, `event: done` not counted,
---- and how many effects.
+--- What the file says when its client has gone: the number of the last event, `event: done` not counted, if all are
+--- done and none is missing between the first and the last that are kept; and how many effects.
 local function read_journal()
   local environment = require("luasql.sqlite3").sqlite3()
   local connection = assert(environment:connect(folder .. "/orders.db"))
   local cursor = assert(connection:execute([[
-    SELECT (SELECT max(seq) FROM event JOIN stream ON number = stream WHERE seq <= done_seq) - 1,
-           (SELECT count(*) FROM effect WHERE state = 'done')]]))
+    SELECT max(seq) - 1, (SELECT count(*) FROM effect WHERE state = 'done') FROM event
+    HAVING max(seq) = (SELECT done_seq FROM stream) AND count(*) = max(seq) - min(seq) + 1]]))
   local journaled, effects = cursor:fetch()
   counts.journaled, counts.effects = tonumber(journaled), tonumber(effects)
   cursor:close()

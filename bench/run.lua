@@ -24,7 +24,7 @@ end
 
 local function options()
   local parser = argparse("bench/run.lua", "Measures ordersync against four yardsticks.")
-  parser:flag("--quick", "Fewer and shorter runs: under a minute.")
+  parser:flag("--quick", "Fewer and shorter runs: under two minutes.")
   parser:option("--json", "Write every run to this file."):argname("FILE")
   parser:option("--lua", "Runtimes, with commas between them."):default(os.getenv("LUA") or "lua5.4,luajit")
   parser:option("--only", "Only the groups whose name contains this."):argname("TEXT")
