@@ -1,7 +1,7 @@
 /* archive.c - the events of a journal: stored, found, marked, thrown out.
  *
  * How many there are and how many bytes is counted along, so that throwing out costs nothing as long as there are not
- * too many. An event that becomes done in its turn is counted as such when that matters first, and never again. */
+ * too many. Events that become done in their turn are counted as such some hundreds at a time, and never again. */
 #include "error.h"
 #include "span.h"
 #include "store.h"
@@ -9,6 +9,13 @@
 /* When there are too many, a sixteenth more goes than must, so that the next ones go after a while and together. Age is
  * looked at as seldom: events grow older than they may by that much. */
 #define SLACK 16u
+
+/* So many go with one commit, and twice as many as it brings: a host that has a millisecond for us a turn does not wait
+ * for a sixteenth of all there is. The next commits go on. */
+#define PRUNED_MOST 500u
+
+/* So many are counted together as done, for the same reason; fewer when it matters. */
+#define UNCOUNTED_MOST 500u
 
 /* What a row takes beside its texts. */
 #define ROW_BYTES 64u
@@ -218,9 +225,16 @@ static uint64_t allowed(uint64_t is, uint64_t most) {
   return is > most ? most - most / SLACK : most;
 }
 
-/* Finds those that go, the oldest first: up to `*until`, `gone` in all. The last event stays, for its seq is where
- * counting goes on. false: it failed. */
-static bool choose(struct sync_journal *journal, int64_t now_ms, uint64_t *until, struct sync_tally *gone) {
+/* How many may go with the transaction that is open. */
+static uint64_t pruned_most(const struct sync_journal *journal) {
+  uint64_t before = journal->counts_before.all.count, now = journal->counts.all.count;
+  return PRUNED_MOST + (now > before ? 2 * (now - before) : 0);
+}
+
+/* Finds those that go, the oldest first, and no more than `most`: up to `*until`, `gone` in all. The last event stays,
+ * for its seq is where counting goes on. false: it failed. */
+static bool choose(struct sync_journal *journal, int64_t now_ms, uint64_t most, uint64_t *until,
+                   struct sync_tally *gone) {
   struct sync_statement *walk = journal->statements[SYNC_SQL_EVENT_WALK_DONE];
   struct sync_tally left = journal->counts.done;
   const uint64_t most_count = allowed(left.count, journal->config.max_events);
@@ -228,7 +242,7 @@ static bool choose(struct sync_journal *journal, int64_t now_ms, uint64_t *until
   const int64_t oldest_ms = now_ms - journal->config.max_age_ms;
   enum sync_row row;
   sync_statement_bind_number(walk, 1, (int64_t)journal->counts.last_seq);
-  while ((row = sync_statement_next(walk)) == SYNC_ROW) {
+  while ((row = sync_statement_next(walk)) == SYNC_ROW && gone->count < most) {
     const struct sync_tally own = {1, (uint64_t)sync_statement_number(walk, 1)};
     bool too_old = sync_statement_number(walk, 2) < oldest_ms;
     if (!too_old && left.count <= most_count && left.bytes <= most_bytes) break;
@@ -252,18 +266,22 @@ bool sync_journal_prune(struct sync_journal *journal, int64_t now_ms) {
   const struct sync_journal_config *config = &journal->config;
   struct sync_store_counts *counts = &journal->counts;
   struct sync_statement *prune = journal->statements[SYNC_SQL_EVENT_PRUNE];
+  const uint64_t most = pruned_most(journal);
   struct sync_tally gone = {0, 0};
   uint64_t until = 0;
   bool old = now_ms >= counts->age_due_ms;
+  if (counts->done_seq > counts->counted_seq + UNCOUNTED_MOST && !count_done(journal)) return false;
   if (!old && counts->all.count <= config->max_events && counts->all.bytes <= config->max_bytes) return true;
   if (!count_done(journal)) return false;
   if (!old && counts->done.count <= config->max_events && counts->done.bytes <= config->max_bytes) return true;
-  if (!choose(journal, now_ms, &until, &gone)) return false;
+  if (!choose(journal, now_ms, most, &until, &gone)) return false;
   sync_statement_bind_number(prune, 1, (int64_t)until);
   if (gone.count > 0 && !sync_statement_run(prune)) return false;
   sync_statement_reset(prune);
   subtract(&counts->all, gone);
   subtract(&counts->done, gone);
-  counts->age_due_ms = now_ms + config->max_age_ms / SLACK + 1;
+  counts->age_due_ms = now_ms;
+  if (gone.count >= most) return true; /* the next one goes on */
+  counts->age_due_ms += config->max_age_ms / SLACK + 1;
   return prune_effects(journal, now_ms);
 }

@@ -9,12 +9,8 @@
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
-#define NO_NUMBER                       "-9223372036854775808" /* SYNC_STAMP_NO_NUMBER, which is NULL in the file, as are times not known */
-#define STAMP_IN(number, updated, told) "nullif(" number ", " NO_NUMBER "), nullif(" updated ", 0), nullif(" told ", 0)"
-#define STAMP_OUT(which)                "ifnull(" which "_number, " NO_NUMBER "), " which "_updated_ms, " which "_told_ms"
-#define STAMP_SET(which)                                                                                               \
-  which "_number = excluded." which "_number, " which "_updated_ms = excluded." which "_updated_ms, " which            \
-        "_told_ms = excluded." which "_told_ms"
+/* SYNC_STAMP_NO_NUMBER, which is NULL in the file, as are times not known. */
+#define NO_NUMBER "-9223372036854775808"
 
 static const struct {
   enum sync_store_sql which;
@@ -32,17 +28,18 @@ static const struct {
     {SYNC_SQL_ORDER_PUT,
      "INSERT INTO orders (stream, id, changed, as_of_ms, source, silent, later, whole_number, whole_updated_ms,"
      " whole_told_ms, last_number, last_updated_ms, last_told_ms, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-     " " STAMP_IN("?8", "?9", "?10") ", " STAMP_IN(
-         "?11", "?12",
-         "?13") ", ?14)"
-                " ON CONFLICT (stream, id) DO UPDATE SET changed = excluded.changed, as_of_ms = excluded.as_of_ms,"
-                " source = excluded.source, silent = excluded.silent, later = excluded.later,"
-                " " STAMP_SET("whole") ", " STAMP_SET("last") ", json = excluded.json"},
+     " nullif(?8, " NO_NUMBER "), nullif(?9, 0), nullif(?10, 0),"
+     " nullif(?11, " NO_NUMBER "), nullif(?12, 0), nullif(?13, 0), ?14)"
+     " ON CONFLICT (stream, id) DO UPDATE SET changed = excluded.changed, as_of_ms = excluded.as_of_ms,"
+     " source = excluded.source, silent = excluded.silent, later = excluded.later,"
+     " whole_number = excluded.whole_number, whole_updated_ms = excluded.whole_updated_ms,"
+     " whole_told_ms = excluded.whole_told_ms, last_number = excluded.last_number,"
+     " last_updated_ms = excluded.last_updated_ms, last_told_ms = excluded.last_told_ms, json = excluded.json"},
     {SYNC_SQL_ORDER_DROP, "DELETE FROM orders WHERE stream = ?1 AND id = ?2"},
-    {SYNC_SQL_ORDER_WALK,
-     "SELECT id, changed, as_of_ms, source, silent, later,"
-     " " STAMP_OUT("whole") ", " STAMP_OUT("last") ", json"
-                                                   " FROM orders WHERE stream = ?1 ORDER BY changed"},
+    {SYNC_SQL_ORDER_WALK, "SELECT id, changed, as_of_ms, source, silent, later,"
+                          " ifnull(whole_number, " NO_NUMBER "), whole_updated_ms, whole_told_ms,"
+                          " ifnull(last_number, " NO_NUMBER "), last_updated_ms, last_told_ms, json"
+                          " FROM orders WHERE stream = ?1 ORDER BY changed"},
 };
 
 bool sync_store_prepare(struct sync_journal *journal, enum sync_store_sql which, const char *sql) {

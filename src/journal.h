@@ -95,7 +95,8 @@ void sync_journal_end_events(struct sync_journal *journal);
 /* Throws out what is done and too much or too old, the oldest first, and acknowledgements with it; effects go when
  * their event is gone and they are older than max_age_ms themselves. The last event stays, for numbers go on behind it.
  * Cheap when there is nothing to do: the journal counts what it holds. When there is, it makes room for a while: a
- * sixteenth of what is allowed; and as seldom, every sixteenth of max_age_ms, it looks at ages. */
+ * sixteenth of what is allowed, or some hundreds if that is less; and as seldom, every sixteenth of max_age_ms, it
+ * looks at ages. More goes with the next commits, so that none takes long. */
 bool sync_journal_prune(struct sync_journal *journal, int64_t now_ms);
 
 /* ---- the order book ------------------------------------------------------------------------------------------------

@@ -241,11 +241,15 @@ static void look_at_file(struct sync_keeper *keeper) {
 
 /* ---- notes ------------------------------------------------------------------------------------------------------- */
 
-/* While the disk fails the list grows: not beyond what the file would keep. */
+/* While the disk fails the list grows: not beyond what the file would keep, but for what has to stay. It is not gone
+ * through again before it has doubled. */
 static void bound_notes(struct sync_keeper *keeper) {
   size_t most = keeper->config.max_events + keeper->client->options.queue_limit;
-  if (keeper->failure.code != SYNC_OK && keeper->notes.count > 2 * most)
-    sync_notes_trim(&keeper->notes, sync_keeper_done_seq(keeper), most);
+  if (keeper->failure.code == SYNC_OK) keeper->notes_most = 0;
+  if (keeper->failure.code == SYNC_OK || keeper->notes.count <= 2 * most) return;
+  if (keeper->notes.count <= keeper->notes_most) return;
+  sync_notes_trim(&keeper->notes, sync_keeper_done_seq(keeper), most);
+  keeper->notes_most = 2 * keeper->notes.count;
 }
 
 bool sync_keeper_note(struct sync_keeper *keeper, const struct sync_note *note) {

@@ -35,6 +35,7 @@ struct sync_keeper {
 
   struct sync_notes notes;
   size_t written;      /* of the notes, into the transaction */
+  size_t notes_most;   /* with more of them those that can go do; 0: as the options have it */
   bool begun;          /* there is a transaction */
   uint64_t noted_seq;  /* of the last event that was noted */
   uint64_t saved_seq;  /* events up to it are on disk */
@@ -45,7 +46,7 @@ struct sync_keeper {
   struct sync_held early; /* queued, and done already: they will not be held */
   bool holding;           /* the event taken last will be held, as all are with manual_ack */
   bool answered;          /* but not this one: it is done already */
-  uint64_t manual_seq;    /* of the last one that was taken with manual_ack: it waits for that even if the option goes */
+  uint64_t manual_seq;   /* of the last one that was taken with manual_ack: it waits for that even if the option goes */
   uint64_t finished_seq; /* events up to it are done, but for those held */
   uint64_t unsure_seq;   /* from it on none is said to be: one could not be held */
   struct sync_revived *revived;
@@ -56,6 +57,7 @@ struct sync_keeper {
   struct sync_buffer saved_id;
   bool saved_loaded;
 
+  bool resumes;         /* the stream began with what the journal knows of its past */
   bool taken_up;        /* what was there before has been */
   uint64_t again_seq;   /* events up to it that were not done have been queued again */
   sync_failure failure; /* SYNC_OK: all is well */

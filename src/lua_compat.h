@@ -53,6 +53,13 @@ static inline int compat_absolute(lua_State *L, int index) {
 /* Integers beyond this are not exact as a double. */
 #define COMPAT_EXACT_MAX 9007199254740992
 
+/* The number of something, exact on every VM; not a number at all, negative or larger is the caller's mistake. */
+static inline uint64_t compat_check_count(lua_State *L, int index) {
+  lua_Number number = luaL_checknumber(L, index);
+  luaL_argcheck(L, number >= 0 && number <= COMPAT_EXACT_MAX, index, "a whole number from 0 to 2^53 expected");
+  return (uint64_t)number;
+}
+
 /* A count or a time: exact on every VM, for it stays far below 2^53. */
 static inline void compat_push_integer(lua_State *L, int64_t value) {
 #if LUA_VERSION_NUM >= 503

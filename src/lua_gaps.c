@@ -40,7 +40,7 @@ static int client_gaps(lua_State *L) {
 /* core:give_up_gap(number): whether there was such an open one */
 static int client_give_up_gap(lua_State *L) {
   sync_client *client = lua_client_check(L);
-  uint64_t number = (uint64_t)luaL_checknumber(L, 2);
+  uint64_t number = compat_check_count(L, 2);
   if (!client) return lua_push_outcome(L, SYNC_CLOSED);
   lua_pushboolean(L, sync_client_give_up_gap(client, number));
   return 1;

@@ -5,14 +5,10 @@
 #include "lua_event.h"
 #include "lua_table.h"
 
-static uint64_t seq_at(lua_State *L, int index) {
-  return (uint64_t)luaL_checknumber(L, index);
-}
-
 /* A method that takes an event's number, or a dead letter's. */
 static int number_command(lua_State *L, sync_code (*act)(sync_client *client, uint64_t number)) {
   sync_client *client = lua_client_check(L);
-  uint64_t number = seq_at(L, 2);
+  uint64_t number = compat_check_count(L, 2);
   return lua_push_outcome(L, client ? act(client, number) : SYNC_CLOSED);
 }
 
@@ -35,7 +31,7 @@ static int client_effect_begin(lua_State *L) {
   sync_client *client = lua_client_check(L);
   sync_effect effect = SYNC_EFFECT_NEW;
   sync_span name;
-  uint64_t seq = seq_at(L, 2);
+  uint64_t seq = compat_check_count(L, 2);
   name.bytes = luaL_checklstring(L, 3, &name.length);
   sync_code code = client ? sync_client_effect_begin(client, seq, name, &effect) : SYNC_CLOSED;
   if (code != SYNC_OK) return lua_push_outcome(L, code);
@@ -47,7 +43,7 @@ static int client_effect_begin(lua_State *L) {
 static int client_effect_end(lua_State *L) {
   sync_client *client = lua_client_check(L);
   sync_span name;
-  uint64_t seq = seq_at(L, 2);
+  uint64_t seq = compat_check_count(L, 2);
   name.bytes = luaL_checklstring(L, 3, &name.length);
   return lua_push_outcome(L, client ? sync_client_effect_end(client, seq, name, lua_toboolean(L, 4)) : SYNC_CLOSED);
 }

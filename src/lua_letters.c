@@ -58,7 +58,7 @@ static int change(lua_State *L,
   sync_letters *letters = check_letters(L);
   sync_failure failure;
   uint64_t count = 0;
-  sync_code code = act(letters, (uint64_t)luaL_checknumber(L, 2), &count, &failure);
+  sync_code code = act(letters, compat_check_count(L, 2), &count, &failure);
   if (code != SYNC_OK) return lua_push_failure(L, code, failure.message);
   compat_push_integer(L, (int64_t)count);
   return 1;

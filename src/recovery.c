@@ -125,7 +125,9 @@ static sync_code take_up_stream(struct sync_keeper *keeper, bool late, sync_fail
   keeper->finished_seq = stream.done_seq;
   keeper->noted_seq = keeper->saved_seq = stream.last_seq;
   client->poll.loaded = stream.loaded;
-  return take_up_cursor(keeper, &stream, failure);
+  code = take_up_cursor(keeper, &stream, failure);
+  keeper->resumes = code == SYNC_OK;
+  return code;
 }
 
 /* ---- gaps -------------------------------------------------------------------------------------------------------- */
@@ -146,6 +148,7 @@ static sync_code take_up_gaps(struct sync_keeper *keeper, bool late, sync_failur
 /* A stream that was opened without the journal's cursor has not been asked for what came behind that. */
 static sync_code tell_break(struct sync_keeper *keeper, sync_failure *failure) {
   struct sync_journal_stream stream;
+  if (keeper->resumes) return SYNC_OK;
   sync_code code = read_stream(keeper, &stream, failure);
   if (code == SYNC_OK && stream.has_past) sync_cures_miss_past(keeper->client, stream.last_event_id);
   return code;

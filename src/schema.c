@@ -96,23 +96,20 @@ static const char version_1[] =
     "  value INTEGER NOT NULL,"
     "  PRIMARY KEY (stream, name)"
     ") WITHOUT ROWID;"
-#define READABLE(column) "strftime('%Y-%m-%dT%H:%M:%fZ', " column " / 1000.0, 'unixepoch')"
     "CREATE VIEW event_log AS"
-    "  SELECT seq, name AS stream, " READABLE(
-        "received_at_ms") " AS received_at, type, order_id, id, source,"
-                          "         done OR seq <= done_seq AS done, acknowledged, raw"
-                          "  FROM event JOIN stream ON number = stream ORDER BY seq;"
-                          "CREATE VIEW order_book AS"
-                          "  SELECT id, name AS stream, " READABLE(
-                              "as_of_ms") " AS as_of, source, json"
-                                          "  FROM orders JOIN stream ON number = stream WHERE json IS NOT NULL ORDER "
-                                          "BY changed DESC;"
-                                          "CREATE VIEW open_gap AS"
-                                          "  SELECT gap.number, name AS stream, " READABLE(
-                                              "opened_at_ms") " AS opened_at, reason, missing, after_id,"
-                                                              "         before_id, order_id, detail"
-                                                              "  FROM gap JOIN stream ON stream.number = stream WHERE "
-                                                              "cure = 'open' ORDER BY opened_at_ms;";
+    "  SELECT seq, name AS stream,"
+    "         strftime('%Y-%m-%dT%H:%M:%fZ', received_at_ms / 1000.0, 'unixepoch') AS received_at,"
+    "         type, order_id, id, source, done OR seq <= done_seq AS done, acknowledged, raw"
+    "  FROM event JOIN stream ON number = stream ORDER BY seq;"
+    "CREATE VIEW order_book AS"
+    "  SELECT id, name AS stream,"
+    "         strftime('%Y-%m-%dT%H:%M:%fZ', as_of_ms / 1000.0, 'unixepoch') AS as_of, source, json"
+    "  FROM orders JOIN stream ON number = stream WHERE json IS NOT NULL ORDER BY changed DESC;"
+    "CREATE VIEW open_gap AS"
+    "  SELECT gap.number, name AS stream,"
+    "         strftime('%Y-%m-%dT%H:%M:%fZ', opened_at_ms / 1000.0, 'unixepoch') AS opened_at,"
+    "         reason, missing, after_id, before_id, order_id, detail"
+    "  FROM gap JOIN stream ON stream.number = stream WHERE cure = 'open' ORDER BY opened_at_ms;";
 
 static const char *const steps[] = {version_1};
 

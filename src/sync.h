@@ -528,11 +528,13 @@ void sync_client_want(sync_client *client, unsigned wants);
  * noted. When the disk fails, everything goes on in memory, health says so, and the file is brought up to date as soon
  * as it can be. */
 
-/* Somebody has dealt with the event numbered `seq`. With manual_ack it is done by that. Without a journal SYNC_OK. */
+/* Somebody has dealt with the event numbered `seq`. With manual_ack it is done by that; one that has not been taken
+ * yet, when it has. What was taken with manual_ack waits for its word even if the option goes. Without a journal
+ * SYNC_OK. */
 sync_code sync_client_ack(sync_client *client, uint64_t seq);
 
-/* The event taken last is not done when the next is taken, but when sync_client_done() says so. Without a journal both
- * are SYNC_OK. */
+/* The event taken last is not done when the next is taken, but when sync_client_done() says so; if what was taken last
+ * is none, nothing happens. Without a journal both are SYNC_OK. */
 sync_code sync_client_hold(sync_client *client);
 sync_code sync_client_done(sync_client *client, uint64_t seq);
 

@@ -32,7 +32,7 @@ static int take(const sync_item *item) {
     fprintf(stderr, "%s: %s (%s)\n", sync_code_name(item->failure->code), item->failure->message,
             sync_code_hint(item->failure->code));
     return 0;
-  default: return 0; /* the others must be asked for */
+  default: return 0; /* gaps; and what must be asked for */
   }
 }
 

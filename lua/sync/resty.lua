@@ -23,6 +23,9 @@ local resty = {}
 
 local REPLAY_LIMIT, LEASE_MS = 1000, 3000
 
+-- Where even a small ring has room.
+local LEAST_CAPACITY = 65536
+
 -- Shorter leases would lapse in workers that are merely busy.
 local LEAST_LEASE_MS = 300
 
@@ -33,22 +36,34 @@ local this_worker
 
 local OWN = { "dict", "lease_ms", "replay_limit" }
 
+-- What needs a journal, or handlers of the client's: here it has none, they are the workers'.
+local NOT_HERE = { "ack", "dead_letter_limit", "persistence", "retry" }
+
 local function misuse(text, ...)
   error(("sync.resty.init_worker: " .. text):format(...), 3)
 end
 
+local function is_integer(value, least)
+  return type(value) == "number" and value == math.floor(value) and value >= least and value < math.huge
+end
+
 local function check_integer(name, value, least, default)
   if value == nil then return default end
-  if type(value) ~= "number" or value ~= math.floor(value) or value < least then
+  if not is_integer(value, least) then
     misuse("%s: expected an integer, %d or more, got %s", name, least, tostring(value))
   end
   return value
 end
 
+local function check_capacity(name, dict)
+  if dict:capacity() >= LEAST_CAPACITY then return dict end
+  misuse("dict: lua_shared_dict '%s' has %d bytes: %d is the least", name, dict:capacity(), LEAST_CAPACITY)
+end
+
 local function check_dict(name)
   if type(name) ~= "string" then misuse("dict: expected the name of a lua_shared_dict, got a %s", type(name)) end
   local dict = ngx.shared[name]
-  if dict then return dict end
+  if dict then return check_capacity(name, dict) end
   local names = {}
   for known in pairs(ngx.shared) do names[#names + 1] = known end
   misuse("dict: nginx has no lua_shared_dict '%s'%s", name, suggest.hint(name, names))
@@ -60,6 +75,9 @@ local function check(given)
   local rest = {}
   for name, value in pairs(given) do rest[name] = value end
   for _, name in ipairs(OWN) do rest[name] = nil end
+  for _, name in ipairs(NOT_HERE) do
+    if rest[name] then misuse("%s: not in nginx, where the events are in shared memory and the handlers in all workers", name) end
+  end
   local ok, complete = pcall(options.check, rest)
   if not ok then misuse("%s", complete) end
   return {
@@ -120,28 +138,38 @@ end
 
 -- ---- serving -------------------------------------------------------------------------------------------------------
 
-local SERVING = { heartbeat_ms = "number", retry_ms = "number", where = "function" }
+local function is_duration(value) return is_integer(value, 1) end
+
+local SERVING = {
+  health_ms = { "an integer, 1 or more", is_duration },
+  heartbeat_ms = { "an integer, 1 or more", is_duration },
+  retry_ms = { "an integer, 1 or more", is_duration },
+  where = { "a function", function(value) return type(value) == "function" end },
+}
 
 local function check_serving(given)
   for name, value in pairs(given) do
-    local kind = SERVING[name]
-    if type(value) ~= kind then
-      local problem = kind and "expected a " .. kind or "unknown option"
+    local expected = SERVING[name]
+    if not (expected and expected[2](value)) then
+      local problem = expected and "expected " .. expected[1] or "unknown option"
       error(("sync.resty.serve_events: %s: %s"):format(tostring(name), problem), 3)
     end
   end
+  if ngx.is_subrequest then error("sync.resty.serve_events: not in a subrequest: it has no end", 3) end
   return given
 end
 
 --- content_by_lua: the events as an event stream for browsers. `heartbeat_ms`: a comment after so much silence (15000);
---- `retry_ms`: when a browser comes back, more or less (1000); `where`: a function of the event, true: this browser may
---- see it. The browser filters by ?orderID= and ?eventTypes=.
----@param given? {heartbeat_ms: integer|nil, retry_ms: integer|nil, where: nil|fun(event: sync.Event): boolean}
+--- `health_ms`: the health at least so often, for pages, which see no comments (only when it changes); `retry_ms`: when a
+--- browser comes back, more or less (1000); `where`: a function of the event, true: this browser may see it. The browser
+--- filters by ?orderID= and ?eventTypes=.
+---@param given? {heartbeat_ms?: integer, health_ms?: integer, retry_ms?: integer, where?: fun(event: sync.Event): boolean}
 function resty.serve_events(given)
   return browsers.serve(started "serve_events", check_serving(given or {}))
 end
 
---- content_by_lua: {"docs":[...]}, the orders, the most recently changed first.
+--- content_by_lua: {"docs":[...]}, the orders, the most recently changed first. The header Last-Event-ID says what
+--- serve_events goes on behind: `?lastEventId=` with it, and no event is missed.
 function resty.serve_orders()
   return pages.serve_orders(started "serve_orders")
 end

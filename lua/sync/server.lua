@@ -131,7 +131,8 @@ function Server:start_timers()
     uv.timer_start(self.heartbeat_timer, heartbeat_ms, heartbeat_ms, function() self:heartbeat() end)
   end
   if simulation then
-    self.simulation = simulate.new(function(spec) self:publish(spec) end, simulation)
+    local function publish(spec) self:publish(spec) end
+    self.simulation = simulate.new(publish, simulation, function() return self:timestamp() end)
     if simulation.interval_ms > 0 then self.simulation:start(uv, simulation.interval_ms) end
   end
 end

@@ -308,6 +308,26 @@ static void what_is_not_done_stays_however_much_it_is(void **state) {
   assert_int_equal(count_events(), 38);
 }
 
+static void what_goes_goes_some_hundreds_at_a_time(void **state) {
+  (void)state;
+  config.max_age_ms = 10;
+  reopen();
+  begin();
+  put_run(1, 1200);
+  finish_up_to(1200);
+  commit();
+  prune(9000000);
+  assert_int_equal(count_events(), 700);
+  prune(9000000);
+  assert_int_equal(count_events(), 200);
+  begin();
+  put_run(1201, 1900);
+  finish_up_to(1900);
+  assert_true(sync_journal_prune(journal, 9000000)); /* and more where more come */
+  commit();
+  assert_int_equal(count_events(), 1); /* the last one stays */
+}
+
 static void too_many_bytes_go(void **state) {
   (void)state;
   static char text[1000];
@@ -467,6 +487,7 @@ int main(void) {
       TEST(secrets_do_not_reach_the_disk),
       TEST(too_many_that_are_done_go_the_oldest_first),
       TEST(what_is_not_done_stays_however_much_it_is),
+      TEST(what_goes_goes_some_hundreds_at_a_time),
       TEST(too_many_bytes_go),
       TEST(what_is_too_old_goes),
       TEST(a_pruning_that_is_rolled_back_is_made_up_for),

@@ -12,6 +12,7 @@
 /* A wait with one timer in it takes a few. */
 #define TURNS_MOST 1000u
 
+static uv_prepare_t each_turn; /* the loop has it until it ends */
 static unsigned turns;
 
 static int set_up(void **state) {
@@ -38,19 +39,18 @@ static void count_turn(uv_prepare_t *prepare) {
 }
 
 static void a_wait_ends_in_another_attempt(void **state) {
-  uv_prepare_t prepare;
   (void)state;
   scene_connect();
   scene_await_failure(SYNC_JOURNAL_IO);
   while (sync_client_next(scene.client, &scene.item)) continue;
   assert_int_equal(mkdir(folder_path("later"), 0700), 0);
-  uv_prepare_init(&scene.loop->uv, &prepare);
-  uv_prepare_start(&prepare, count_turn);
-  uv_unref((uv_handle_t *)&prepare);
+  uv_prepare_init(&scene.loop->uv, &each_turn);
+  uv_prepare_start(&each_turn, count_turn);
+  uv_unref((uv_handle_t *)&each_turn);
   turns = 0;
   scene_step(); /* ends when there is nothing left to wait for */
   assert_int_equal(scene_health().journal.code, SYNC_OK);
-  uv_close((uv_handle_t *)&prepare, NULL);
+  uv_close((uv_handle_t *)&each_turn, NULL);
 }
 
 int main(void) {

@@ -60,6 +60,27 @@ static void what_may_have_come_between_is_missing(void **state) {
   check_sql("SELECT reason, cure, after_id FROM gap", "no_replay open 1 \n");
 }
 
+/* Each read of the beginning fails once: some before the cursor is known, others behind it. */
+static void nothing_is_missing_where_the_cursor_was_known(void **state) {
+  size_t resumed = 0;
+  (void)state;
+  for (size_t nth = 1;; nth++) {
+    leave_journal();
+    faulty_vfs_refuse(FAULTY_READ, nth, 1, SQLITE_IOERR_READ, EIO);
+    client = sync_client_new(loop, &options, &failure);
+    bool refused = faulty.refused > 0, knows = resume_id().length > 0;
+    answer();
+    wait_for_disk();
+    assert_int_equal(metrics().gaps, !knows);
+    end();
+    folder_empty(folder_name);
+    if (!refused) break;
+    resumed += knows;
+    assert_in_range(nth, 1, 1000);
+  }
+  assert_true(resumed > 0);
+}
+
 static void nothing_is_missing_where_nothing_was(void **state) {
   (void)state;
   begin_before_disk();
@@ -93,6 +114,7 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       TEST(an_order_that_was_deleted_meanwhile_stays_so),
       TEST(what_may_have_come_between_is_missing),
+      TEST(nothing_is_missing_where_the_cursor_was_known),
       TEST(nothing_is_missing_where_nothing_was),
       TEST(an_ack_may_come_before_the_event),
   };

@@ -125,5 +125,8 @@ describe("the calls", function()
     local mock = place:open()
     assert.error_matches(function() mock.client:redeliver "1" end, "client:redeliver: expected a dead letter, or its number")
     assert.error_matches(function() mock.client:forget() end, "client:forget: expected a dead letter, or its number")
+    for _, number in ipairs { 0, -1, 1.5, 0 / 0, math.huge } do
+      assert.error_matches(function() mock.client:redeliver(number) end, "expected a dead letter, or its number")
+    end
   end)
 end)

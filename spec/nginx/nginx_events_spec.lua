@@ -122,6 +122,18 @@ describe("the event stream for browsers", function()
     scene.await_text(opened(site), "\n: heartbeat\n\n.*\n: heartbeat\n\n")
   end)
 
+  it("tells the health as often as it is asked to, while orders' events come too, and in place of comments", function()
+    local server = world.server()
+    local site = scene.start(server, { serving = "health_ms = 1, heartbeat_ms = 60000" })
+    local from = opened(site)
+    scene.await_text(from, "event: health\n.*event: health\n.*event: health\n")
+    local publisher = world.publish_steadily(server)
+    local body = scene.await_text(from, "event: stage_change\n.*event: health\n.*event: stage_change\n.*event: health\n")
+    publisher:close()
+    assert.is_nil(body:find "heartbeat")
+    assert.matches('\nevent: health\ndata: {[^\n]*"data_age_ms":%d+[^\n]*}\n', body)
+  end)
+
   it("tells when the stream behind it is lost and when it is back", function()
     local server = world.server()
     local site = scene.start(server)
@@ -130,6 +142,60 @@ describe("the event stream for browsers", function()
     scene.await_text(from, '"status":"connecting"')
     assert(server:restart())
     scene.await_text(from, '"status":"connecting".*"status":"healthy"')
+  end)
+
+  it("cannot be led astray by a type with a line's end in it", function()
+    local server = world.listener(function(peer)
+      peer:write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" ..
+        [[data: {"eventType":"odd\nid: 7\r\n\nevent: resync","data":{"number":1}}]] .. "\n\n")
+    end)
+    local site = scene.start(server)
+    world.await(function() return site:metric "events_published_total" == 1 end)
+    local epoch = scene.await_text(site:open_events(), "event: health\n"):match "id: (%x+):"
+    local body = scene.await_text(site:open_events("?lastEventId=" .. epoch .. ":0"), '"number":1')
+    assert.matches("\nid: %x+:1\nevent: odd id: 7   event: resync\ndata: ", body)
+  end)
+
+  it("takes any query and any Last-Event-ID", function()
+    local server = world.server()
+    local site = scene.start(server)
+    local from = opened(site, "?orderID=ORDER-2&orderID&eventTypes&eventTypes=,&lastEventId")
+    world.publish(server, 1, 2)
+    assert.same({ 2 }, await_last(from, 2))
+    local epoch = last_id(from):match "%x+"
+    for _, id in ipairs { "x", ":", epoch .. ":", epoch .. ":9999999999999999999999", epoch .. ":-1" } do
+      local body = scene.await_text(site:open_events("", { ["Last-Event-ID"] = id }), "event: health\n")
+      assert.matches('event: resync\ndata: {"reason":"unknown id"}\n', body)
+    end
+  end)
+
+  it("needs HTTP/1.1, or nginx told not to collect the answer to HTTP/1.0", function()
+    local function ask(site)
+      local from = world.own(assert(require("spec.server.client").connect(site.port)))
+      return from:send "GET /events HTTP/1.0\r\n\r\n"
+    end
+    local server = world.server()
+    local site = scene.start(server)
+    ask(site)
+    world.await(function() return site.program.output:find("lua_http10_buffering off", 1, true) end)
+    local other = scene.start(server, { inside = "lua_http10_buffering off;" })
+    local from = ask(other)
+    from:await_bytes "event: health\n"
+    world.publish(server, 1, 1)
+    from:await_bytes '"number":1'
+  end)
+
+  it("counts browsers, also where nginx notices itself that they go", function()
+    for _, checks in ipairs { "on", "off" } do
+      local site = scene.start(world.server(), {
+        workers = 1, inside = ("lua_check_client_abort %s;"):format(checks), serving = "heartbeat_ms = 10",
+      })
+      local pages = {}
+      for index = 1, 3 do pages[index] = opened(site) end
+      world.await(function() return site:metric "browsers" == 3 end)
+      for _, page in ipairs(pages) do page:close() end
+      world.await(function() return site:metric "browsers" == 0 end)
+    end
   end)
 
   it("is for GET", function()

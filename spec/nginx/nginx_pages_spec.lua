@@ -35,6 +35,29 @@ describe("/healthz", function()
   end)
 end)
 
+describe("what is missing in the stream", function()
+  it("is known to /healthz, /metrics and browsers, and to the next who holds the stream", function()
+    local server = world.listener(function(peer)
+      peer:write "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    end)
+    local site = scene.start(server)
+    local page = site:open_events()
+    scene.await_text(page, "event: health\n")
+    server.peers[1]:write 'event: resync\ndata: {"reason":"too_old"}\n\n'
+    scene.await_text(page, 'event: resync\ndata: {"reason":"too_old"}\n')
+    scene.await_text(page, 'event: health\n.*event: health\ndata: {[^\n]*"complete":false')
+    local health = site:health()
+    assert.equal(1, health.open_gaps)
+    assert.is_false(health.complete)
+    assert.equal(1, site:metric "stream_gaps_total")
+    assert.equal(1, site:metric "open_gaps")
+    assert.equal(0, site:metric "complete")
+    site:kill_worker(health.holder)
+    site:await_connected(health.holder)
+    assert.equal(1, site:health().open_gaps)
+  end)
+end)
+
 describe("/orders", function()
   it("has the snapshot of the server, and what events made of it, the last changed first", function()
     local server = world.server()
@@ -48,6 +71,27 @@ describe("/orders", function()
     end)
     assert.equal(3, #docs)
     assert.equal("ORDER-2", docs[1].orderID)
+  end)
+end)
+
+describe("/orders and /events", function()
+  it("fit together: behind the id that comes with the orders, the stream has what is not in them yet", function()
+    local server = world.server()
+    local site = scene.start(server, { workers = 3 })
+    local publisher = world.publish_steadily(server) -- one order an event
+    local position = 0
+    while position < 100 do
+      local body, _, headers = site:get "/orders"
+      local known = #cjson.decode(body).docs
+      local id = headers["last-event-id"]
+      position = tonumber(id:match "^%x+:(%d+)$")
+      assert.is_true(position <= known)
+      local from = site:open_events("?lastEventId=" .. id)
+      local next_number = scene.await_text(from, '"number":%d+'):match '"number":(%d+)'
+      assert.equal(position + 1, tonumber(next_number))
+      from:close()
+    end
+    publisher:close()
   end)
 end)
 
@@ -159,18 +203,24 @@ describe("init_worker", function()
       local url = "http://127.0.0.1"
       for _, options in ipairs { 7, {}, { url = url }, { dict = "ordersink", url = url },
           { dict = "ordersync", url = url, lease_ms = 1 },
-          { dict = "ordersync", url = url, polling = { intervall_ms = 1 } },
+          { dict = "ordersync", url = url, polling = { intervall_ms = 1 } }, { dict = "tiny", url = url },
+          { dict = "ordersync", url = url, persistence = true }, { dict = "ordersync", url = url, ack = "manual" },
           { dict = "ordersync", url = url } } do
         ngx.say((select(2, pcall(resty.init_worker, options)):gsub("^.-: sync", "sync")))
       end
       ngx.say((select(2, pcall(resty.on_order, "A", "no function")):gsub("^.-: client", "client")))
       ngx.say((select(2, pcall(resty.serve_events, { heartbeat = 1 })):gsub("^.-: sync", "sync")))
       ngx.say((select(2, pcall(resty.serve_events, { where = 1 })):gsub("^.-: sync", "sync")))
+      ngx.say((select(2, pcall(resty.serve_events, { heartbeat_ms = 0 })):gsub("^.-: sync", "sync")))
     } }
+    location = /within { content_by_lua_block {
+      ngx.say((select(2, pcall(require("sync.resty").serve_events)):gsub("^.-: sync", "sync")))
+    } }
+    location = /around { content_by_lua_block { ngx.print(ngx.location.capture("/within").body) } }
   ]]
 
   it("names what is wrong", function()
-    local site = scene.start(world.server(), { inside = TRY })
+    local site = scene.start(world.server(), { inside = TRY, outside = "lua_shared_dict tiny 32k;" })
     assert.equal([[
 sync.resty.init_worker: expected a table of options, got a number
 sync.resty.init_worker: url: required, for example "http://127.0.0.1:8080"
@@ -178,11 +228,16 @@ sync.resty.init_worker: dict: expected the name of a lua_shared_dict, got a nil
 sync.resty.init_worker: dict: nginx has no lua_shared_dict 'ordersink' (did you mean 'ordersync'?)
 sync.resty.init_worker: lease_ms: expected an integer, 300 or more, got 1
 sync.resty.init_worker: polling.intervall_ms: unknown option (did you mean 'interval_ms'?)
+sync.resty.init_worker: dict: lua_shared_dict 'tiny' has 32768 bytes: 65536 is the least
+sync.resty.init_worker: persistence: not in nginx, where the events are in shared memory and the handlers in all workers
+sync.resty.init_worker: ack: not in nginx, where the events are in shared memory and the handlers in all workers
 sync.resty.init_worker: called again: nginx has one stream
 client:on_order: expected a function, got a string
 sync.resty.serve_events: heartbeat: unknown option
 sync.resty.serve_events: where: expected a function
+sync.resty.serve_events: heartbeat_ms: expected an integer, 1 or more
 ]], (site:get "/try"))
+    assert.equal("sync.resty.serve_events: not in a subrequest: it has no end\n", (site:get "/around"))
   end)
 
   it("works where the master has required the module already", function()

@@ -88,6 +88,31 @@ describe("reloading under load", function()
   end)
 end)
 
+describe("a handler that is at an event when its worker is told to exit", function()
+  it("is waited for: its successor begins with the next event, though no lease lasts that long", function()
+    local server = world.server()
+    local site = scene.start(server, {
+      options = "lease_ms = 300", inside = [[location = /go_on { content_by_lua_block { ngx.shared.heard:set("go", 1) } }]],
+      handlers = [[
+        resty.on_event("stage_change", function(event)
+          hear(event.data.number)
+          while event.data.number == 2 and not ngx.shared.heard:get "go" do ngx.sleep(0.01) end
+        end)
+      ]],
+    })
+    world.publish(server, 1, 4)
+    for worker = 0, 1 do site:await_heard(worker, 2) end
+    local holder = site:await_connected()
+    site.program:send_signal "sighup"
+    site:await_connected(holder)
+    local turns = site:metric "worker_turns_total" -- two in 50 ms; the lease lasts for 200 ms
+    world.await(function() return site:metric "worker_turns_total" > turns + 20 end)
+    site:get "/go_on"
+    assert_all_heard(site, 4)
+    site:assert_clean_exits()
+  end)
+end)
+
 describe("reloading with another url", function()
   it("begins anew: neither events nor orders of the old server are of the new one", function()
     local old, new = world.server(), world.server()

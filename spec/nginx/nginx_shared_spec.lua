@@ -13,7 +13,9 @@ local PREPARED = [[
       raw = '{"data":' .. number .. "}", received_at = 1, source = "stream" }
   end
   local event, ring = require "sync.resty.event", require "sync.resty.ring"
-  local function publish(to, last, item) return to:publish(last, item, event.pack(item, nil, false)) end
+  local function publish(to, last, item, read)
+    return to:publish(last, item, event.pack(item, nil, false), read or math.huge)
+  end
 ]]
 
 local function answer_of(chunk)
@@ -59,8 +61,8 @@ describe("the ring", function()
     ]])
   end)
 
-  it("gets shorter where memory does not suffice, and refuses what cannot fit", function()
-    assert.equal("40 true true nil\n", answer_of [[
+  it("gets shorter where memory does not suffice, leaves some to others, and says what cannot fit", function()
+    assert.equal("40 true true true false true\n", answer_of [[
       local kept = ring.new(dict, 1000, "data")
       local last = 0
       for number = 1, 40 do
@@ -68,9 +70,36 @@ describe("the ring", function()
         item.raw = '{"data":"' .. ("x"):rep(3000) .. '"}'
         last = publish(kept, last, item)
       end
-      local giant = news(41)
-      giant.raw = ("x"):rep(100000)
-      ngx.say(last, " ", kept:entry(1) == nil, " ", #kept:entry(40).data == 3000, " ", publish(kept, last, giant))
+      ngx.print(last, " ", kept:entry(1) == nil, " ", #kept:entry(40).data == 3000, " ")
+      ngx.print(dict:free_space() > 8192, " ")
+      ngx.say(kept:is_too_large(("x"):rep(10000)), " ", kept:is_too_large(("x"):rep(100000)))
+    ]])
+  end)
+
+  it("keeps what somebody has still to read, however short memory is", function()
+    assert.equal("true true true true\n", answer_of [[
+      local kept = ring.new(dict, 1000, "data")
+      local function large(number)
+        local item = news(number)
+        item.raw = ("x"):rep(3000)
+        return item
+      end
+      local last, number = 0, 0
+      while number do
+        last = number
+        number = publish(kept, last, large(last + 1), 2)
+      end
+      ngx.print(last > 5, " ", kept:entry(1) == nil, " ", kept:entry(3) ~= nil, " ")
+      ngx.say(publish(kept, last, large(last + 1), 4) == last + 1)
+    ]])
+  end)
+
+  it("takes nothing from a publisher that has been left far behind", function()
+    assert.equal("nil 10 10 nil\n", answer_of [[
+      local first, second = ring.new(dict, 3, "data"), ring.new(dict, 3, "data")
+      local last = publish(first, 0, news(1))
+      for number = 2, 10 do publish(second, number - 1, news(number)) end
+      ngx.say(publish(first, last, news(2)), " ", first:head(), " ", dict:get "head", " ", dict:get "e:2")
     ]])
   end)
 
@@ -127,7 +156,8 @@ describe("the book", function()
       local reader = book.reader(dict, kept, function() return { stale = false } end)
       local function change(name, is_gone)
         last = last + 1
-        kept:publish(last - 1, {}, event.pack({ type = "t", order_id = name, raw = "{}" }, nil, false))
+        kept:publish(last - 1, {}, event.pack({ type = "t", order_id = name, raw = "{}" }, nil, false), last)
+        writer:settle(last)
         if is_gone then return writer:remove(name) end
         writer:put(name, { json = '{"orderID":"' .. name .. '"}', stage = "", payment = "", status = "", updated_ms = 0,
           as_of = 1, source = "stream", seq = last })
@@ -166,6 +196,31 @@ describe("the book", function()
       put(1, "paid")
       local changed = dict:get("o:ORDER-1"):find("paid", 1, true) ~= nil
       ngx.say(kept + writer.left_out == 100, " ", writer.left_out > 50, " ", changed)
+    ]])
+  end)
+
+  it("forgets an order that has grown out of it, and can have it back", function()
+    assert.equal("2: B A, 1: B, 2: A B\n", answer_of [[
+      local book = require "sync.resty.book"
+      local writer, seq = book.writer(dict), 0
+      local function put(name, size)
+        seq = seq + 1
+        writer:put(name, { json = '{"orderID":"' .. name .. '","x":"' .. ("x"):rep(size) .. '"}', stage = "",
+          payment = "", status = "", updated_ms = 0, as_of = 1, source = "stream", seq = seq })
+      end
+      local function say(last)
+        local list = {}
+        local reader = book.reader(dict, ring.new(dict, 3, "data"), function() return { stale = false } end)
+        for _, order in ipairs(reader:orders()) do list[#list + 1] = order.orderID end
+        ngx.print(dict:get "orders", ": ", table.concat(list, " "), last)
+      end
+      put("A", 10)
+      put("B", 10)
+      say ", "
+      put("A", 100000)
+      say ", "
+      put("A", 10)
+      say "\n"
     ]])
   end)
 end)

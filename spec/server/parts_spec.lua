@@ -172,6 +172,17 @@ describe("the simulation", function()
       .. "stage_change ORDER-001 billed", table.concat(walk(3, 5), "; "))
   end)
 
+  it("says when each order was created", function()
+    local seen, now
+    local simulation = simulate.new(function(spec) seen = spec.data.order.createdAt end, { orders = 2, seed = 1 },
+      function() return now end)
+    for _, time in ipairs { "t1", "t2" } do
+      now = time
+      simulation:step()
+      assert.equal(time, seen)
+    end
+  end)
+
   it("takes every order through its stages, one after the other, and begins another when it is paid", function()
     local order = { initiated = "empty", open = "initiated", billed = "open", paid = "billed" }
     local stage, deleted = {}, 0

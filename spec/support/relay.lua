@@ -39,6 +39,13 @@ function Wire:cut()
   uv.close(self.server)
 end
 
+---Pass on nothing more, and end nothing: as when somebody pulls the cable out.
+function Wire:stall()
+  for _, socket in ipairs { self.client, self.server } do
+    if not uv.is_closing(socket) then uv.read_stop(socket) end
+  end
+end
+
 ---End both sides, after what was written.
 function Wire:close()
   if not uv.is_closing(self.client) then uv.close(self.client) end

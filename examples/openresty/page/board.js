@@ -47,7 +47,7 @@ function tellNews() {
   news = [];
 }
 
-function remember({ type, message }) {
+function remember(type, message) {
   if (type.endsWith("stage_change")) news.push(`${message.orderID} is ${message.data?.newStage}`);
 }
 
@@ -58,11 +58,9 @@ const feed = new Feed({
     orders.replace(docs);
     drawSoon();
   },
-  onEvents(events) {
-    for (const event of events) {
-      orders.apply(event.type, event.message);
-      remember(event);
-    }
+  onEvent(type, message) {
+    orders.apply(type, message);
+    remember(type, message);
     drawSoon();
   },
   onChange() {

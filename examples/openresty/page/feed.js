@@ -1,14 +1,13 @@
-// What comes from nginx: the event stream, the snapshot that it goes on from, and the health of the order server's
-// stream behind it. It owns the connection to nginx; whoever made it is told of orders and of how things are.
+// What comes from nginx: a snapshot of the orders, the events behind it, and the health of the order server's stream
+// behind those. It owns the connection to nginx; whoever made it is told of orders and of how things are.
 //
-// EventSource resumes by Last-Event-ID when a connection breaks. What it cannot see is a connection that is dead
-// without a word; so the health is asked for every few seconds, and a stream that has lived through a failed check is
-// opened again, behind the last event that it brought.
+// A snapshot says which event it is as of, and the stream is opened behind that one. EventSource resumes by
+// Last-Event-ID when a connection breaks. What it cannot see is a connection that is dead without a word; so nginx
+// tells the health every two seconds, and a stream that is silent for longer is opened again where it was.
 
 import { EVENT_TYPES } from "./orders.js";
 
-const CHECK_EVERY_MS = 5000;
-const CHECK_TIMEOUT_MS = 4000;
+const SILENCE_MS = 7000;
 const LOAD_TIMEOUT_MS = 20000;
 
 // EventSource gives up when it gets an error page: from a proxy, or an nginx that starts. And a snapshot may fail.
@@ -16,75 +15,75 @@ const RETRY_MS = 2000;
 
 export class Feed {
   #source;
-  #lastEventId = "";
-  #loading; // the AbortController of the snapshot under way
-  #since; // events since it was asked for
-  #lastCheck = 0;
-  #isCatchingUp = true; // what comes may be old news
+  #loading; // the AbortController of the latest snapshot
+  #position; // the id of the event that the orders are as of; undefined: a snapshot is wanted
+  #timer; // when nothing has come until then, it is tried again
 
   // What is known of the connection; `heardAt` is when the order server was heard last, by this machine's clock.
-  isStreamOpen = false;
-  isReachable = true;
+  isConnected = false;
   hasOrders = false;
   health = undefined;
   heardAt = undefined;
 
-  // `onOrders(docs)`: these are the orders. `onEvents([{type, message}])`: this has happened to them.
-  // `onChange()`: something above has changed.
-  constructor({ onOrders, onEvents, onChange }) {
-    Object.assign(this, { onOrders, onEvents, onChange });
+  // `onOrders(docs)`: these are the orders. `onEvent(type, message)`: this has happened to them. `onChange()`: something
+  // above has changed.
+  constructor({ onOrders, onEvent, onChange }) {
+    Object.assign(this, { onOrders, onEvent, onChange });
   }
 
   start() {
-    this.#open();
-    this.#check();
-    document.addEventListener("visibilitychange", () => document.hidden || this.#check());
-    addEventListener("online", () => this.#check());
+    this.#load();
+    addEventListener("online", () => this.#resume());
   }
 
-  // ---- the stream
-
-  #open() {
-    this.#source?.close();
-    this.isStreamOpen = false;
-    const query = this.#lastEventId ? `?lastEventId=${encodeURIComponent(this.#lastEventId)}` : "";
-    const source = new EventSource("orders/events" + query);
-    this.#source = source;
-    source.onerror = () => this.#lost(source);
-    const listen = (type, fn) => source.addEventListener(type, (event) => {
-      if (event.lastEventId) this.#lastEventId = event.lastEventId;
-      fn(JSON.parse(event.data || "null"));
-    });
-    listen("connected", () => this.#opened());
-    listen("health", (health) => this.#take(health));
-    listen("resync", () => this.#loadAnew());
-    listen("polling_data_refresh", () => this.#load());
-    for (const type of EVENT_TYPES) listen(type, (message) => this.#pass({ type, message }));
+  #resume() {
+    if (this.#position === undefined) this.#load();
+    else this.#open();
   }
 
-  #opened() {
-    this.isStreamOpen = true;
-    this.#isCatchingUp = true;
-    if (!this.hasOrders) this.#load();
-    this.#check(); // asked for now, it answers behind what was missed
+  #lost(retryMs) {
+    this.isConnected = false;
+    this.#resumeIn(retryMs);
     this.onChange();
   }
 
-  #lost(source) {
-    if (source !== this.#source) return;
-    this.isStreamOpen = false;
-    const hasGivenUp = source.readyState === EventSource.CLOSED;
-    if (hasGivenUp) setTimeout(() => source === this.#source && this.#open(), RETRY_MS);
-    this.onChange();
-  }
-
-  #pass(event) {
-    if (!this.#isCatchingUp) this.heardAt = Date.now();
-    this.#since?.push(event);
-    if (this.hasOrders) this.onEvents([event]);
+  #resumeIn(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#lost(RETRY_MS);
+      this.#resume();
+    }, milliseconds);
   }
 
   // ---- the snapshot
+
+  // Meanwhile there is no stream: what happens waits in nginx.
+  async #load() {
+    this.#position = undefined;
+    this.#source?.close();
+    this.#resumeIn(LOAD_TIMEOUT_MS);
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    const snapshot = await this.#fetch(loading.signal);
+    if (loading !== this.#loading) return;
+    if (!snapshot) return this.#lost(RETRY_MS);
+    this.#position = snapshot.position;
+    this.hasOrders = true;
+    this.onOrders(snapshot.docs);
+    this.#open();
+  }
+
+  async #fetch(signal) {
+    try {
+      const response = await fetch("orders", { signal });
+      if (!response.ok) return undefined;
+      const { docs } = await response.json();
+      return { docs, position: response.headers.get("Last-Event-ID") ?? "" };
+    } catch {
+      return undefined;
+    }
+  }
 
   // What was missed is gone: what is shown is not to be trusted until there is a new snapshot.
   #loadAnew() {
@@ -93,56 +92,35 @@ export class Feed {
     this.#load();
   }
 
-  // Also after each poll of nginx, for its first one brings orders that no event tells of. The snapshot is of some
-  // moment behind the beginning, so what has come since then is applied to it.
-  async #load() {
-    this.#loading?.abort();
-    const loading = new AbortController();
-    this.#loading = loading;
-    this.#since = [];
-    const timer = setTimeout(() => loading.abort(), LOAD_TIMEOUT_MS);
-    try {
-      const response = await fetch("orders", { signal: loading.signal });
-      if (!response.ok) throw new Error(`orders: ${response.status}`);
-      const { docs } = await response.json();
-      if (loading === this.#loading) this.#loaded(docs);
-    } catch {
-      if (loading === this.#loading) setTimeout(() => loading === this.#loading && this.#load(), RETRY_MS);
-    }
-    clearTimeout(timer);
+  // ---- the stream
+
+  #open() {
+    this.#source?.close();
+    this.#resumeIn(SILENCE_MS);
+    const query = this.#position ? `?lastEventId=${encodeURIComponent(this.#position)}` : "";
+    const source = new EventSource("orders/events" + query);
+    this.#source = source;
+    source.onerror = () => this.#lost(source.readyState === EventSource.CLOSED ? RETRY_MS : SILENCE_MS);
+    const listen = (type, fn) => source.addEventListener(type, (event) => {
+      this.#resumeIn(SILENCE_MS);
+      if (event.lastEventId) this.#position = event.lastEventId;
+      fn(JSON.parse(event.data || "null"));
+    });
+    listen("connected", () => this.#opened());
+    listen("health", (health) => this.#take(health));
+    listen("resync", () => this.#loadAnew());
+    listen("polling_data_refresh", () => this.#load()); // a snapshot of nginx's has brought what no event tells of
+    for (const type of EVENT_TYPES) listen(type, (message) => this.onEvent(type, message));
   }
 
-  #loaded(docs) {
-    this.onOrders(docs);
-    this.onEvents(this.#since);
-    this.#since = undefined;
-    this.hasOrders = true;
+  #opened() {
+    this.isConnected = true;
     this.onChange();
   }
-
-  // ---- the health
 
   #take(health) {
     this.health = health;
     if (health.data_age_ms !== undefined) this.heardAt = Date.now() - health.data_age_ms;
     this.onChange();
-  }
-
-  async #check() {
-    const number = ++this.#lastCheck;
-    try {
-      const response = await fetch("orders/health", { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
-      const health = await response.json();
-      if (number !== this.#lastCheck) return;
-      if (!this.isReachable) this.#open();
-      this.isReachable = true;
-      this.#isCatchingUp = false;
-      this.#take(health);
-    } catch {
-      if (number !== this.#lastCheck) return;
-      this.isReachable = false;
-      this.onChange();
-    }
-    setTimeout(() => number === this.#lastCheck && this.#check(), CHECK_EVERY_MS);
   }
 }

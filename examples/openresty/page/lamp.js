@@ -11,8 +11,8 @@ const WORDS = {
   stale: "Not live",
 };
 
-function troubleOf({ isStreamOpen, isReachable, hasOrders, health }) {
-  if (!isReachable || !isStreamOpen) return "The board has no connection.";
+function troubleOf({ isConnected, hasOrders, health }) {
+  if (!isConnected) return "The board has no connection.";
   if (health?.stale) return "The order server cannot be reached.";
   if (!health || !hasOrders) return "The orders are being loaded.";
   return undefined;

@@ -29,7 +29,9 @@ end
 
 local function number_of(method, letter)
   local number = type(letter) == "table" and letter.number or letter
-  if type(number) ~= "number" then checks.misuse(method, "expected a dead letter, or its number") end
+  if type(number) ~= "number" or number < 1 or number % 1 ~= 0 then -- not-a-number, too
+    checks.misuse(method, "expected a dead letter, or its number")
+  end
   return number
 end
 

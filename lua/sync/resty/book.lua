@@ -3,7 +3,8 @@
 -- changed first, which it brings up to date from the ring when somebody asks.
 --
 -- Keys: o:ID the record; n:1, n:2 ... the ids, without a hole; orders: how many; moved: bumped when an id changes its
--- place; book: bumped when orders came or went that no event tells of.
+-- place; book: bumped when orders came or went that no event tells of; settled: up to here the book has what the ring
+-- says.
 
 local buffer = require "string.buffer"
 local core = require "sync.core"
@@ -12,8 +13,8 @@ local orders = require "sync.client.orders"
 local FIELDS = { "json", "stage", "payment", "status", "updated_ms", "as_of", "source", "seq", "place" }
 local codec = buffer.new(0, { dict = FIELDS })
 
--- New orders stay out when the dictionary is this full: the ring must go on.
-local LEAST_FREE_PART = 0.1
+-- New orders stay out when less of the dictionary is free: the ring must go on.
+local LEAST_FREE_PART = 0.3
 
 -- So often a list is read again because ids changed their places meanwhile; then it is taken as it is.
 local READINGS_MOST = 5
@@ -72,24 +73,10 @@ local function add(self, order_id, record)
   end
 end
 
---- Keeps a record; a packed one too.
----@param order_id string
----@param record table|string
-function Writer:put(order_id, record)
-  if type(record) == "string" then record = unpack_record(record) end
-  local known = self.dict:get("o:" .. order_id)
-  if not known then return add(self, order_id, record) end
-  record.place = unpack_record(known).place
-  if not self.dict:safe_set("o:" .. order_id, book.pack(record)) then self.left_out = self.left_out + 1 end
-end
-
---- Forgets an order. The last id takes its place.
----@param order_id string
-function Writer:remove(order_id)
+-- The last id takes its place.
+local function forget(self, order_id, place)
   local dict = self.dict
-  local known = dict:get("o:" .. order_id)
-  if not known then return end
-  local place, last = unpack_record(known).place, dict:get "orders"
+  local last = dict:get "orders"
   local moving = dict:get("n:" .. last)
   dict:incr("moved", 1, 0)
   if moving and moving ~= order_id then
@@ -106,10 +93,36 @@ function Writer:remove(order_id)
   dict:delete("o:" .. order_id)
 end
 
+--- Keeps a record; a packed one too.
+---@param order_id string
+---@param record table|string
+function Writer:put(order_id, record)
+  if type(record) == "string" then record = unpack_record(record) end
+  local known = self.dict:get("o:" .. order_id)
+  if not known then return add(self, order_id, record) end
+  record.place = unpack_record(known).place
+  if self.dict:safe_set("o:" .. order_id, book.pack(record)) then return end
+  forget(self, order_id, record.place) -- the dictionary has: it frees the old record before it looks for room
+  self.left_out = self.left_out + 1
+end
+
+--- Forgets an order.
+---@param order_id string
+function Writer:remove(order_id)
+  local known = self.dict:get("o:" .. order_id)
+  if known then forget(self, order_id, unpack_record(known).place) end
+end
+
 --- Forgets all orders.
 function Writer:clear()
   for place = self.dict:get "orders" or 0, 1, -1 do self:remove(self.dict:get("n:" .. place)) end
   self:announce()
+end
+
+--- Says that the book has what the ring says, up to number `number`: an event is in the ring before its order is here.
+---@param number integer
+function Writer:settle(number)
+  self.dict:set("settled", number)
 end
 
 --- Tells readers that orders came, or went, that no event tells of.
@@ -169,7 +182,7 @@ end
 
 local function load_all(self)
   self.version = self.dict:get "book"
-  self.at = self.ring:head()
+  self.at = self:position()
   self.next, self.previous = { [END] = END }, { [END] = END }
   for _, item in ipairs(read_settled_list(self.dict)) do put_first(self, item.id) end
 end
@@ -177,11 +190,12 @@ end
 -- The list as of the latest event.
 local function catch_up(self)
   if not self.at or self.version ~= self.dict:get "book" or self.ring:has_lost(self.at) then return load_all(self) end
-  local event = self.ring:entry(self.at + 1)
+  local settled = self:position()
+  local event = self.at < settled and self.ring:entry(self.at + 1)
   while event do
     self.at = event.seq
     if event.order_id then put_first(self, event.order_id) end
-    event = self.ring:entry(self.at + 1)
+    event = self.at < settled and self.ring:entry(self.at + 1)
   end
 end
 
@@ -228,6 +242,13 @@ function book.reader(dict, ring, health)
 end
 
 for name, method in pairs(methods) do Book[name] = method end
+
+--- The number of the latest event that is in the book for certain. Whoever asks for it before the orders, and goes on
+--- behind it, misses nothing.
+---@return integer
+function Book:position()
+  return self.dict:get "settled" or 0
+end
 
 --- Calls `fn(json)` for each order, the most recently changed first.
 ---@param fn fun(json: string)

@@ -13,16 +13,19 @@ local HEARTBEAT_MS, RETRY_MS = 15000, 1000
 -- One write. Behind it other requests have their turn.
 local EVENTS_MOST = 50
 
+-- nginx's own status for its log.
+local CLIENT_CLOSED_REQUEST = 499
+
 local browsers = {}
 
 -- ---- the request ---------------------------------------------------------------------------------------------------
 
--- "A,B", or {"A", "B"} when the parameter comes twice: a list, or nil for any.
-local function list_of(value)
-  if type(value) == "table" then value = table.concat(value, ",") end
-  if type(value) ~= "string" then return nil end
+-- "A,B", or {"A", "B"} when the parameter comes twice; true where it has no value. A list, or nil for any.
+local function list_of(values)
   local list = {}
-  for item in value:gmatch "[^,%s]+" do list[#list + 1] = item end
+  for _, value in ipairs(type(values) == "table" and values or { values }) do
+    for item in tostring(value ~= true and value or ""):gmatch "[^,%s]+" do list[#list + 1] = item end
+  end
   return #list > 0 and list or nil
 end
 
@@ -56,10 +59,12 @@ local function message(name, data, id)
   return (id and "id: " .. id .. "\n" or "") .. ("event: %s\ndata: %s\n\n"):format(name, encode(data))
 end
 
-local function health_message(worker)
-  local health = worker:health()
+local function health_message(self)
+  self.states, self.told_at = self.worker.dict:get "states", self.worker.clock_ms() -- first: it may change again
+  local health = self.worker:health()
   return message("health", {
-    status = health.status, state = health.state, stale = health.stale, data_age_ms = health.data_age_ms,
+    status = health.status, state = health.state, stale = health.stale, complete = health.complete,
+    data_age_ms = health.data_age_ms,
   })
 end
 
@@ -67,7 +72,9 @@ end
 ---@field worker sync.resty.Worker
 ---@field position integer the latest event that was written, or passed over
 ---@field wanted table a checked filter
+---@field health_ms number the health is told at least so often
 ---@field states integer the latest change of the stream's state that was told
+---@field told_at integer when the health was told
 local Browser = {}
 Browser.__index = Browser
 
@@ -76,7 +83,8 @@ local function begin(self, id)
   local ring = self.worker.ring
   local head = ring:head()
   local number = id and ring:number_of(id)
-  if number and number <= head and not ring:has_lost(number) then
+  if number and number > head then number = nil end
+  if number and not ring:has_lost(number) then
     self.position = number
     return ""
   end
@@ -90,9 +98,8 @@ local function greeting(self, id)
   local place = begin(self, id)
   local hello = { message = "SSE connection established", replay_limit = self.worker.ring.limit }
   local position = id == nil and self.worker.ring:id(self.position) or nil
-  self.states = self.worker.dict:get "states"
   local retry = ("retry: %d\n\n"):format(self.retry_ms * (0.5 + math.random()))
-  return retry .. message("connected", hello, position) .. place .. health_message(self.worker)
+  return retry .. message("connected", hello, position) .. place .. health_message(self)
 end
 
 -- It has been too slow, or its machine has slept.
@@ -106,10 +113,8 @@ end
 -- The next events that are wanted, as text; nil: there are none, and nothing was passed over.
 local function next_text(self)
   local ring, pieces, before = self.worker.ring, {}, self.position
-  local states = self.worker.dict:get "states"
-  if states ~= self.states then
-    self.states = states
-    pieces[1] = health_message(self.worker)
+  if self.worker.dict:get "states" ~= self.states or self.worker.clock_ms() >= self.told_at + self.health_ms then
+    pieces[1] = health_message(self)
   end
   while self.position < before + EVENTS_MOST do
     local event = ring:entry(self.position + 1)
@@ -125,21 +130,27 @@ end
 -- Waits until the browser's socket has taken it. false: the browser is gone.
 local function write(text)
   if text == "" then return true end
-  return ngx.print(text) and ngx.flush(true)
+  local written, problem = ngx.print(text)
+  if written then written, problem = ngx.flush(true) end
+  if problem == "buffering" then
+    ngx.log(ngx.ERR, "ordersync: HTTP/1.0, and nginx collects the answer: lua_http10_buffering off, or proxy_http_version 1.1")
+  end
+  return written
 end
 
 local function follow(self)
   local silent_since = self.worker.clock_ms()
   while not self.worker.exiting do
     local text = next_text(self)
-    local left_ms = silent_since + self.heartbeat_ms - self.worker.clock_ms()
-    if not text and left_ms <= 0 then text = ": heartbeat\n\n" end
+    local now_ms = self.worker.clock_ms()
+    if not text and now_ms >= silent_since + self.heartbeat_ms then text = ": heartbeat\n\n" end
     if text then
       if not write(text) then return end
       if text ~= "" then silent_since = self.worker.clock_ms() end
       self.worker:give_way()
     else
-      self.worker:await_news(left_ms / 1000)
+      local due_ms = math.min(silent_since + self.heartbeat_ms, self.told_at + self.health_ms)
+      self.worker:await_news(math.max(0, due_ms - now_ms) / 1000)
     end
   end
 end
@@ -148,28 +159,41 @@ end
 -- ended then by itself is cut.
 local LAST_WORD_S = 0.1
 
+local function leave(self)
+  self.worker.browsers = self.worker.browsers - 1
+end
+
 local function write_all(self, id)
-  self.worker.browsers = self.worker.browsers + 1
   local ok, problem = pcall(function()
     if write(greeting(self, id)) then follow(self) end
   end)
-  self.worker.browsers = self.worker.browsers - 1
+  leave(self)
   if not ok then ngx.log(ngx.ERR, "ordersync: an event stream failed: ", problem) end
   ngx.exit(ngx.OK)
 end
 
+-- With lua_check_client_abort nginx ends the request's threads as the browser goes; without, it is noticed in writing.
+local function enter(self)
+  self.worker.browsers = self.worker.browsers + 1
+  ngx.on_abort(function()
+    leave(self)
+    ngx.exit(CLIENT_CLOSED_REQUEST)
+  end)
+end
+
 --- Serves the request that is under way, until the browser leaves or the worker exits.
 ---@param worker sync.resty.Worker
----@param given {heartbeat_ms: integer?, retry_ms: integer?, where: nil|fun(event: sync.Event): boolean}
+---@param given {heartbeat_ms?: integer, health_ms?: integer, retry_ms?: integer, where?: fun(event: sync.Event): boolean}
 function browsers.serve(worker, given)
   if ngx.req.get_method() ~= "GET" then return refuse() end
   local arguments = ngx.req.get_uri_args()
   local self = setmetatable({
     worker = worker, wanted = wanted(arguments), heartbeat_ms = given.heartbeat_ms or HEARTBEAT_MS,
-    retry_ms = given.retry_ms or RETRY_MS,
+    health_ms = given.health_ms or math.huge, retry_ms = given.retry_ms or RETRY_MS,
   }, Browser)
   self.wanted.where = given.where
   send_head()
+  enter(self)
   ngx.thread.spawn(write_all, self, last_event_id(arguments))
   worker:await_exit()
   ngx.sleep(LAST_WORD_S)

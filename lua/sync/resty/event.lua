@@ -78,7 +78,11 @@ function Event:__tostring()
   return ("event %s of %s"):format(self.type, self.order_id or "no order")
 end
 
--- A line of a stream holds no line's end.
+-- A line of a stream holds no line's end. In JSON, where a type may come from, it does.
+local function one_line(text)
+  return (text:gsub("[\r\n]", " "))
+end
+
 local function data_lines(raw)
   return "data: " .. raw:gsub("\r\n?", "\n"):gsub("\n", "\ndata: ") .. "\n"
 end
@@ -90,7 +94,7 @@ end
 function event.wire_text(self, id)
   local text = rawget(self, "wire_text")
   if text then return text end
-  text = ("id: %s\nevent: %s\n%s\n"):format(id, self.type, data_lines(self.raw))
+  text = ("id: %s\nevent: %s\n%s\n"):format(id, one_line(self.type), data_lines(self.raw))
   rawset(self, "wire_text", text)
   return text
 end

@@ -24,6 +24,7 @@ local OF_THE_STREAM = {
   { "duplicates", "stream_duplicates_total", "Events that the server sent again." },
   { "parse_errors", "stream_parse_errors_total", "Events that were no JSON." },
   { "pauses", "stream_pauses_total", "Times that the stream was not read: back-pressure, or the budget of a turn." },
+  { "gaps", "stream_gaps_total", "Times that something was missing in the stream." },
   { "polls", "polls_total", "Snapshots that it asked for." },
   { "poll_failures", "poll_failures_total", "Snapshots that it did not get." },
 }
@@ -52,7 +53,10 @@ local function write_stream(lines, worker)
   for _, row in ipairs(OF_THE_STREAM) do family(lines, row[2], "counter", row[3])(state.metrics[row[1]]) end
   local write = family(lines, "events_by_type_total", "counter", "Events that it received, by type.")
   for name, count in pairs(state.metrics.event_counts) do write(count, "type", name) end
+  family(lines, "complete", "gauge", "Whether nothing is missing.")(health.complete and 1 or 0)
+  family(lines, "open_gaps", "gauge", "Gaps in the stream that nothing has closed yet.")(health.open_gaps)
   family(lines, "orders_left_out", "gauge", "Orders that found no room in the shared dictionary.")(state.left_out)
+  family(lines, "events_too_large_total", "counter", "Events that were too large for it.")(state.too_large)
 end
 
 local function write_memory(lines, worker)

@@ -8,6 +8,7 @@
 local book = require "sync.resty.book"
 local buffer = require "string.buffer"
 local client = require "sync.client"
+local encode = require "sync.encode"
 local event = require "sync.resty.event"
 
 -- Events that may wait in the client: the ring behind it holds more, and what is spent on reading is not spent on
@@ -23,6 +24,9 @@ local COPIED_MOST = 100
 ---@field private ring sync.resty.Ring
 ---@field private dict table
 ---@field private loop sync.Loop
+---@field private lease sync.resty.Lease of the stream
+---@field private too_large integer events that cannot be had in shared memory
+---@field private inherited_gaps integer
 ---@field private writer sync.resty.BookWriter
 ---@field private last integer the number of the latest event
 ---@field private seeding boolean the book of the one before is being taken in
@@ -30,7 +34,7 @@ local COPIED_MOST = 100
 ---@field private known table<string, true>|nil what may come again although it was published
 ---@field private copying string[]|nil ids of orders that are still to be copied
 ---@field private state_changed boolean
----@field private waiting sync.Event|nil taken, and not published: there was no memory
+---@field private waiting sync.Event|nil taken, and not published: there was no room
 local Holder = {}
 Holder.__index = Holder
 
@@ -115,28 +119,59 @@ local function copy_first_snapshot(self)
   self.copying = ids
 end
 
+-- Gaps that the one before knew of, and that nothing has closed: our client does not know of them.
+local function gaps_before(self)
+  local text = self.dict:get "state"
+  return text and buffer.decode(text).health.open_gaps or 0
+end
+
 local function on_poll(self)
-  if self.seeding then
-    connect(self)
-  elseif not self.has_book then
+  if self.seeding then return connect(self) end
+  local polling = self.given.polling
+  if polling and not polling.partial then self.inherited_gaps = 0 end
+  if not self.has_book then
     self.has_book = true
     copy_first_snapshot(self)
   end
 end
 
+local function tell_change(self)
+  self.state_changed = true
+  self:tell_health()
+  self.dict:incr("states", 1, 0)
+end
+
+local function listen(self)
+  local of = self.client
+  of:listen("poll", function() on_poll(self) end) -- on_poll() would make itself a source of polls where there is none
+  of:on_state(function() tell_change(self) end)
+  of:on_gap(function(gap)
+    ngx.log(ngx.WARN, "ordersync: gap ", gap.number, ": ", gap.cure or gap.reason)
+    tell_change(self)
+  end)
+  of:on_error(function(problem)
+    ngx.log(ngx.WARN, "ordersync: ", problem.code, ": ", problem.message)
+    if self.seeding then connect(self) end -- with the book that the server will tell
+  end)
+end
+
 --- Opens the stream, behind what was published last.
----@param parts {dict: table, ring: sync.resty.Ring, book: sync.resty.Book, loop: sync.Loop, given: table}
+---@param parts {dict: table, ring: sync.resty.Ring, book: sync.resty.Book, loop: sync.Loop, lease: sync.resty.Lease,
+---  given: table}
 ---@return sync.resty.Holder|nil, string|nil message, string|nil code
 function holder.new(parts)
   local self = setmetatable({
     dict = parts.dict, ring = parts.ring, book = parts.book, loop = parts.loop, given = parts.given,
+    lease = parts.lease, too_large = 0, inherited_gaps = 0,
     writer = book.writer(parts.dict), last = parts.ring:head(), state_changed = false,
   }, Holder)
   local resumes = is_same_server(self)
   if resumes then
     repair_book(self)
     self.known = published_before(self)
+    self.inherited_gaps = gaps_before(self)
   end
+  self.writer:settle(self.last)
   self.has_book = resumes and (self.dict:get "orders" or 0) > 0
   self.seeding = self.has_book
   local made, message, code = client.new(options_at_first(self, resumes), self.loop)
@@ -144,16 +179,7 @@ function holder.new(parts)
   self.client = made
   made.pulls = true
   made:want()
-  made:listen("poll", function() on_poll(self) end) -- on_poll() would make itself a source of polls where there is none
-  made:on_state(function()
-    self.state_changed = true
-    self:tell_health()
-    self.dict:incr("states", 1, 0)
-  end)
-  made:on_error(function(problem)
-    ngx.log(ngx.WARN, "ordersync: ", problem.code, ": ", problem.message)
-    if self.seeding then connect(self) end -- with the book that the server will tell
-  end)
+  listen(self)
   if self.seeding then assert(made.core:poll()) end
   return self
 end
@@ -168,8 +194,24 @@ local function was_published(self, item)
   return print ~= nil and self.known[print] ~= nil
 end
 
+-- The event as the ring takes it, and its text. In the place of one that no dictionary of this size can have stands
+-- another: it makes pages ask for everything again.
+local function fitting(self, item, record)
+  local has_own_data = self.given.decode ~= nil and self.given.decode ~= "order"
+  local text = event.pack(item, record and book.pack(record), has_own_data)
+  if not self.ring:is_too_large(text) then return item, text end
+  local other = { type = "resync", id = item.id, raw = encode { reason = "too large" }, received_at = item.received_at,
+    source = item.source }
+  return other, event.pack(other, nil, false)
+end
+
+local function tell_too_large(self, item)
+  self.too_large = self.too_large + 1
+  ngx.log(ngx.ERR, "ordersync: ", tostring(item), " is too large for the shared dictionary: ", #item.raw, " bytes")
+end
+
 -- false: it must wait.
-local function publish(self, item)
+local function publish(self, item, read)
   if self.seeding or HOUSEKEEPING[item.type] or was_published(self, item) then return true end
   if self.echoes and item.type == "polling_data_refresh" then
     self.echoes = false
@@ -178,10 +220,10 @@ local function publish(self, item)
   if item.type == "polling_data_refresh" and not self.has_book then on_poll(self) end -- it may be told of later
   if self.copying then return false end
   local record = item.order_id and book.record_of(self.client.core, item.order_id, self.last + 1)
-  local has_own_data = self.given.decode ~= nil and self.given.decode ~= "order"
-  local packed_record = record and book.pack(record)
-  local number = self.ring:publish(self.last, item, event.pack(item, packed_record, has_own_data))
+  local published, text = fitting(self, item, record)
+  local number = self.ring:publish(self.last, published, text, read)
   if not number then return false end
+  if published ~= item then tell_too_large(self, item) end
   self.last = number
   if record then
     record.seq = number
@@ -189,6 +231,7 @@ local function publish(self, item)
   elseif item.order_id then
     self.writer:remove(item.order_id)
   end
+  self.writer:settle(number)
   return true
 end
 
@@ -204,13 +247,13 @@ local function copy_some(self)
   self.writer:announce()
 end
 
--- Publishes what the client has, up to number `most`.
-local function drain(self, most)
-  while self.last < most do
+-- Publishes what the client has, for as long as that is ours to do: a process can stand still anywhere.
+local function drain(self, read)
+  while self.last < read + self.ring.limit and self.lease:is_held() do
     local item = self.waiting or self.client.delivery:pull()
     if not item then return self.loop.engine:spent() end
     self.waiting = nil
-    if not publish(self, item) then
+    if not publish(self, item, read) then
       self.waiting = item
       return true
     end
@@ -218,17 +261,17 @@ local function drain(self, most)
   return true
 end
 
---- Does what is due, within a budget, and publishes up to number `most`: further the slowest reader does not allow.
+--- Does what is due, within a budget, and publishes as far as the slowest reader allows.
 ---@param budget_ms number
----@param most integer
+---@param read number all have read up to there
 ---@return boolean more something is left to be done
 ---@return boolean told there is something new for the workers
-function Holder:step(budget_ms, most)
+function Holder:step(budget_ms, read)
   local before = self.last
-  if before >= most then return true, false end
+  if before >= read + self.ring.limit then return true, false end
   self.loop:step(0, budget_ms)
   if self.copying then copy_some(self) end
-  local more = drain(self, most)
+  local more = drain(self, read)
   local told = self.last > before or self.state_changed
   self.state_changed = false
   return more or self.copying ~= nil or self.loop:timeout_ms() == 0, told
@@ -238,8 +281,11 @@ end
 
 --- Writes down how the stream is, for all workers.
 function Holder:tell_health()
-  local state = { health = self.client:health(), metrics = self.client:metrics(), at = self.loop:wall_ms(),
-    left_out = self.writer.left_out }
+  local health = self.client:health()
+  health.open_gaps = health.open_gaps + self.inherited_gaps
+  health.complete = health.complete and self.inherited_gaps == 0
+  local state = { health = health, metrics = self.client:metrics(), at = self.loop:wall_ms(),
+    left_out = self.writer.left_out, too_large = self.too_large }
   self.dict:safe_set("state", buffer.encode(state))
 end
 

@@ -11,10 +11,12 @@ local function send(content_type, text)
   ngx.print(text)
 end
 
--- The texts as the book has them: no table is made.
+-- The texts as the book has them: no table is made. The position comes first: what is newer than that may be in them,
+-- what is not is still there.
 ---@param worker sync.resty.Worker
 function pages.serve_orders(worker)
   local texts = {}
+  ngx.header["Last-Event-ID"] = worker.ring:id(worker.book:position())
   worker.book:each_json(function(json) texts[#texts + 1] = json end)
   send("application/json", '{"docs":[' .. table.concat(texts, ",") .. "]}")
 end

@@ -78,8 +78,9 @@ end
 
 -- Only a process that stood still for longer than its leases last gets here: nobody waited for it.
 local function skip_lost(self)
-  local oldest = self.ring:head() - self.ring.limit + 1
-  while not self.ring:entry(oldest) and oldest < self.ring:head() do oldest = oldest + 1 end
+  local head = self.ring:head()
+  local oldest = math.max(self.position + 1, head - self.ring.limit + 1)
+  while oldest <= head and not self.ring:entry(oldest) do oldest = oldest + 1 end
   local lost = oldest - 1 - self.position
   self.missed = self.missed + lost
   ngx.log(ngx.ERR, "ordersync: the handlers of this worker missed ", lost, " events: it had stood still")

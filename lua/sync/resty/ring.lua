@@ -7,11 +7,19 @@
 
 local event = require "sync.resty.event"
 
+-- So much of the dictionary is left to leases, bells and reports: where there is nothing left, nginx makes room for them
+-- by throwing away what was used least recently, whatever that is.
+local LEFT_PART, LEFT_LEAST = 0.05, 16384
+
+-- An event that takes more of the dictionary is not worth all the others.
+local LARGEST_PART = 0.25
+
 ---@class sync.resty.Ring
 ---@field limit integer entries that are kept
 ---@field epoch string of this memory: numbers of another mean nothing here
 ---@field private dict table
 ---@field private data_name string
+---@field private oldest integer of a publisher: entries with lower numbers are gone
 ---@field private recent table<integer, sync.resty.Event> by number modulo limit; what this worker has read
 local Ring = {}
 Ring.__index = Ring
@@ -25,7 +33,7 @@ local ring = {}
 function ring.new(dict, limit, data_name)
   dict:add("epoch", ("%x"):format(ngx.now() * 1000))
   return setmetatable({
-    dict = dict, limit = limit, data_name = data_name, epoch = dict:get "epoch", recent = {},
+    dict = dict, limit = limit, data_name = data_name, epoch = dict:get "epoch", recent = {}, oldest = 1,
   }, Ring)
 end
 
@@ -59,13 +67,36 @@ function Ring:has_lost(number)
   return self:head() > number and not self.dict:ttl("e:" .. number + 1) -- in this order: it may come meanwhile
 end
 
--- Room for an entry, at the price of the oldest ones. nil: the dictionary is too small.
-local function add_or_trim(self, number, text)
+-- Gives up the oldest entry before `number`, unless somebody has still to read it. How long it was, or nil.
+local function give_up_oldest(self, number, read)
+  if self.oldest >= number or self.oldest > read then return nil end
+  local key = "e:" .. self.oldest
+  local text = self.dict:get(key)
+  self.dict:delete(key)
+  self.oldest = self.oldest + 1
+  return text and #text or 0
+end
+
+local function is_short_of_memory(dict)
+  return dict:free_space() < math.max(LEFT_LEAST, dict:capacity() * LEFT_PART)
+end
+
+-- Where memory is short an entry takes the place of older ones.
+local function make_room(self, number, text, read)
+  local left = is_short_of_memory(self.dict) and #text or 0
+  while left > 0 and self.oldest < number do
+    local freed = give_up_oldest(self, number, read)
+    if not freed then return false end
+    left = left - freed
+  end
+  return true
+end
+
+-- Adds an entry, at the price of older ones.
+local function add_or_trim(self, number, text, read)
+  if not make_room(self, number, text, read) then return false, "no memory" end
   local added, problem = self.dict:safe_add("e:" .. number, text)
-  local oldest = number - self.limit
-  while not added and problem == "no memory" and oldest < number do
-    oldest = oldest + 1
-    self.dict:delete("e:" .. oldest)
+  while not added and problem == "no memory" and give_up_oldest(self, number, read) do
     added, problem = self.dict:safe_add("e:" .. number, text)
   end
   return added, problem
@@ -75,20 +106,30 @@ local function is_same(known, source)
   return known ~= nil and known.id == source.id and known.type == source.type and known.raw == source.raw
 end
 
+--- Whether such a text will never find room.
+---@param text string of event.pack
+---@return boolean
+function Ring:is_too_large(text)
+  return #text > self.dict:capacity() * LARGEST_PART
+end
+
 --- Publishes an event behind `number`.
 ---@param number integer the latest that the publisher knows
 ---@param source sync.Event
 ---@param text string of event.pack
----@return integer|nil number its own; nil: there is no memory for it
-function Ring:publish(number, source, text)
+---@param read number entries up to this one may be given up for it: all have read them
+---@return integer|nil number its own; nil: there is no room before more is read, or another publishes, and is far ahead
+function Ring:publish(number, source, text, read)
+  if self:has_lost(number) then return nil end
+  self.oldest = math.max(self.oldest, number + 1 - self.limit)
   while true do
     number = number + 1
-    local added, problem = add_or_trim(self, number, text)
+    local added, problem = add_or_trim(self, number, text, read)
     if added then break end
     if problem ~= "exists" then return nil end
     if is_same(self:entry(number), source) then return number end
   end
-  self.dict:set("head", number)
+  self.dict:set("head", math.max(number, self.dict:get "head" or 0))
   self.dict:delete("e:" .. number - self.limit)
   return number
 end

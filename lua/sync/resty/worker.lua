@@ -54,6 +54,7 @@ local LONGEST_TURN_S = 0.01
 ---@field private news table a semaphore
 ---@field private turns table a semaphore: the next turn
 ---@field private exit table a semaphore
+---@field private reading table a semaphore: the reader has ended
 ---@field private seen integer the head of the ring when news were told last
 ---@field private next_attempt_ms integer
 ---@field private turn_count integer
@@ -83,6 +84,7 @@ end
 
 --- Lets other requests have their turn. (nginx as Debian has it sleeps no shorter than a millisecond.)
 function Worker:give_way()
+  if self.exiting then return end
   self.waker:ring(self.waker:name())
   self.turns:wait(LONGEST_TURN_S)
 end
@@ -107,7 +109,7 @@ end
 local function begin_to_hold(self)
   if self.clock_ms() < self.next_attempt_ms or not self.lease:acquire() then return false end
   local ok, made, message = pcall(holder.new, {
-    dict = self.dict, ring = self.ring, book = self.book, loop = self.loop, given = self.given,
+    dict = self.dict, ring = self.ring, book = self.book, loop = self.loop, lease = self.lease, given = self.given,
   })
   if not (ok and made) then
     rest(self, message or made)
@@ -125,8 +127,8 @@ local function stop_holding(self)
 end
 
 local function step_holder(self)
-  local most = reader.slowest(self.dict) + self.ring.limit
-  local ok, more, told = xpcall(function() return self.holder:step(BUDGET_MS, most) end, debug.traceback)
+  local read = reader.slowest(self.dict)
+  local ok, more, told = xpcall(function() return self.holder:step(BUDGET_MS, read) end, debug.traceback)
   if ok then return more, told end
   stop_holding(self)
   rest(self, more)
@@ -157,7 +159,7 @@ end
 -- ---- the life of a worker -------------------------------------------------------------------------------------------
 
 local function report(self)
-  self.dict:set("worker:" .. self.bells.number, buffer.encode {
+  self.dict:safe_set("worker:" .. self.bells.number, buffer.encode {
     pid = ngx.worker.pid(), id = ngx.worker.id(), browsers = self.browsers, resyncs = self.resyncs,
     failures = self.audience.failures, position = self.reader.position, missed = self.reader.missed,
     lua_bytes = collectgarbage "count" * 1024, turns = self.turn_count, longest_turn_s = self.longest_turn_ms / 1000,
@@ -199,11 +201,26 @@ local function turn_until_exit(self)
   socket:close()
 end
 
+local function read(self)
+  local ok, message = xpcall(function() self.reader:run() end, debug.traceback)
+  if not ok then
+    ngx.log(ngx.ERR, "ordersync: the handlers of this worker get no more events: ", message)
+    self.place:release() -- or it would hold the stream back
+  end
+  self.reading:post(1)
+end
+
+-- The event that a handler is at when the worker exits is this worker's: its successor has to wait for the place.
+local function await_reader(self)
+  while not self.reading:wait(self.place.ttl_ms / 2000) do self.place:renew() end
+end
+
 local function run(self)
-  ngx.thread.spawn(function() self.reader:run() end)
+  ngx.thread.spawn(read, self)
   local ok, message = xpcall(function() turn_until_exit(self) end, debug.traceback)
   if not ok then ngx.log(ngx.ERR, "ordersync: this worker stops working: ", message) end
   finish(self)
+  await_reader(self)
   self.waker:close()
 end
 
@@ -235,6 +252,7 @@ local function new(config, audience, engine_loop, waker)
     lease = lease.new(dict, "lease:stream", waker:name(), ttl_ms, clock_ms),
     place = lease.new(dict, "lease:worker:" .. number, waker:name(), ttl_ms, clock_ms),
     news = semaphore.new(), turns = semaphore.new(), exit = semaphore.new(),
+    reading = semaphore.new(),
     seen = -1, exiting = false, browsers = 0, resyncs = 0, next_attempt_ms = 0, turn_count = 0,
     longest_turn_ms = 0,
   }, Worker)
@@ -262,7 +280,7 @@ end
 local function bereft(health)
   health.state, health.status = "reconnecting", "connecting"
   health.is_connected, health.is_connecting, health.is_polling_fallback, health.stale = false, true, false, true
-  health.uptime_ms = 0
+  health.uptime_ms, health.complete = 0, false
   return health
 end
 
@@ -278,7 +296,7 @@ end
 ---@return table
 function Worker:health()
   local state, token = self:state(), self.lease:holder()
-  if not state then return bereft { total_events = 0, total_reconnects = 0, latency_ms = { p50 = 0, p99 = 0 } } end
+  if not state then return bereft { total_events = 0, total_reconnects = 0, open_gaps = 0, latency_ms = { p50 = 0, p99 = 0 } } end
   local health = state.health
   if health.data_age_ms then health.data_age_ms = health.data_age_ms + math.max(0, self.loop:wall_ms() - state.at) end
   if not token then return bereft(health) end

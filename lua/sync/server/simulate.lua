@@ -21,10 +21,13 @@ Simulation.__index = Simulation
 ---Begin a walk; events come with each `step`, and by themselves after `start`.
 ---@param publish fun(spec: table)
 ---@param options {orders: integer, seed: integer} `orders`: how many are on their way at any moment
+---@param timestamp nil|fun(): string the time, for `createdAt` of the orders; without it they say nothing about that
 ---@return sync.server.Simulation
-function simulate.new(publish, options)
+function simulate.new(publish, options, timestamp)
   local state = options.seed % 2147483646 + 1 -- 0 would stay 0
-  local self = setmetatable({ publish = publish, state = state, created = 0, walking = {} }, Simulation)
+  local self = setmetatable({
+    publish = publish, timestamp = timestamp, state = state, created = 0, walking = {},
+  }, Simulation)
   for slot = 1, options.orders do self.walking[slot] = false end
   return self
 end
@@ -39,6 +42,7 @@ function Simulation:create(slot)
   self.created = self.created + 1
   local order = {
     orderID = ("ORDER-%03d"):format(self.created), orderStage = "empty", totalAmount = self:random(9900) + 99,
+    createdAt = self.timestamp and self.timestamp(),
   }
   self.walking[slot] = order
   self.publish { type = "order_created", order_id = order.orderID, data = { order = order } }
