@@ -129,9 +129,10 @@ test-nginx: deps
 	@NGINX_P99=10 $(NGINX_SPECS)
 
 # The order board of examples/openresty: to look at, until Ctrl-C; and in headless Chromium.
+demo-web: PORT = 8090
 demo-web: deps
 	@$(MAKE) --no-print-directory LUA=luajit all
-	@env LUA_CPATH="$(abspath $(BUILD))/luajit/?.so;;" examples/openresty/demo
+	@env PORT=$(PORT) LUA_CPATH="$(abspath $(BUILD))/luajit/?.so;;" examples/openresty/demo
 
 BROWSER_SPECS = env RESTY_CPATH="$(abspath $(BUILD))/luajit/?.so" $(call RUN,lua5.4) /usr/bin/busted --run=browser -o TAP
 test-web: deps web-deps

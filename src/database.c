@@ -18,9 +18,10 @@
 #include "error.h"
 #include "span.h"
 
-/* How long somebody else, a person's sqlite3 shell say, may hold the file before it counts as locked. The host waits
- * with us. */
-#define BUSY_MAX_MS 3000
+/* How long somebody else, a person's sqlite3 shell say, may hold the file before it counts as locked: while it is being
+ * opened; and later, when a host's handlers wait with us, and what is to be written can wait better than they. */
+#define BUSY_OPENING_MS 3000
+#define BUSY_WORKING_MS 200
 
 /* What is kept of a write-ahead log that a long reader has let grow; a checkpoint comes every 4 MiB or so. */
 #define SETTINGS "PRAGMA journal_size_limit = 8388608; PRAGMA trusted_schema = OFF"
@@ -157,9 +158,12 @@ static bool connect(struct sync_database *database, enum sync_durability durabil
       [SYNC_DURABILITY_OFF] = "PRAGMA synchronous = OFF",
   };
   if (!open_file(database)) return false;
-  (void)sqlite3_busy_timeout(database->sqlite, BUSY_MAX_MS);
-  return sync_database_run(database, logging) && sync_database_run(database, SETTINGS) &&
-         sync_database_run(database, synchronous[durability]) && sync_database_run(database, "PRAGMA schema_version");
+  (void)sqlite3_busy_timeout(database->sqlite, BUSY_OPENING_MS);
+  bool ready = sync_database_run(database, logging) && sync_database_run(database, SETTINGS) &&
+               sync_database_run(database, synchronous[durability]) &&
+               sync_database_run(database, "PRAGMA schema_version");
+  (void)sqlite3_busy_timeout(database->sqlite, BUSY_WORKING_MS);
+  return ready;
 }
 
 /* Whether write-ahead logging has failed of the memory that its processes share, which some file systems do not have.

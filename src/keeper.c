@@ -46,7 +46,7 @@ static void forget_transaction(struct sync_keeper *keeper) {
 
 /* What is wrong with the file itself, and not with a moment, is looked at afresh next time. */
 static bool wants_reopening(sync_code code) {
-  return code != SYNC_JOURNAL_FULL && code != SYNC_NO_MEMORY;
+  return code != SYNC_JOURNAL_FULL && code != SYNC_JOURNAL_LOCKED && code != SYNC_NO_MEMORY;
 }
 
 static void fail_for(struct sync_keeper *keeper, const sync_failure *failure) {
@@ -381,6 +381,8 @@ int64_t sync_keeper_deadline_ms(const sync_client *client) {
 static char *stream_name(const sync_client *client) {
   char name[STREAM_NAME_MOST];
   const char *url = client->options.url;
+  if (client->options.journal_stream)
+    return sync_alloc_text(client->alloc, sync_span_of(client->options.journal_stream));
   sync_url_show(url, name, sizeof name - 20);
   size_t length = strlen(name);
   if (strcmp(name, url) != 0) {

@@ -71,6 +71,7 @@ static const struct place {
     {"gap_ids", KIND_GAP_IDS, offsetof(sync_options, gap_ids)},
     {"duplicate_window", KIND_SIZE, offsetof(sync_options, duplicate_window)},
     {"journal_path", KIND_TEXT, offsetof(sync_options, journal_path)},
+    {"journal_stream", KIND_TEXT, offsetof(sync_options, journal_stream)},
     {"journal_durability", KIND_DURABILITY, offsetof(sync_options, journal_durability)},
     {"journal_required", KIND_FLAG, offsetof(sync_options, journal_required)},
     {"journal_max_events", KIND_SIZE, offsetof(sync_options, journal_max_events)},

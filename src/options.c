@@ -35,6 +35,7 @@ static const struct {
     {offsetof(sync_options, field_timestamp), false},
     {offsetof(sync_options, field_data), false},
     {offsetof(sync_options, journal_path), false},
+    {offsetof(sync_options, journal_stream), false},
 };
 
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
@@ -442,8 +443,8 @@ bool sync_options_same_request(const sync_options *a, const sync_options *b) {
 }
 
 bool sync_options_same_journal(const sync_options *a, const sync_options *b) {
-  return sync_text_same(a->journal_path, b->journal_path) && a->journal_durability == b->journal_durability &&
-         a->journal_max_events == b->journal_max_events && a->journal_max_bytes == b->journal_max_bytes &&
-         a->journal_max_age_ms == b->journal_max_age_ms && a->dead_letter_limit == b->dead_letter_limit &&
-         same_list(a, b, REDACT_LIST);
+  return sync_text_same(a->journal_path, b->journal_path) && sync_text_same(a->journal_stream, b->journal_stream) &&
+         a->journal_durability == b->journal_durability && a->journal_max_events == b->journal_max_events &&
+         a->journal_max_bytes == b->journal_max_bytes && a->journal_max_age_ms == b->journal_max_age_ms &&
+         a->dead_letter_limit == b->dead_letter_limit && same_list(a, b, REDACT_LIST);
 }

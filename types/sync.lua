@@ -309,6 +309,7 @@ function Event:plain() end
 ---Where a client's journal is, and how it is kept. See docs/options.md.
 ---@class sync.Options.Persistence
 ---@field path string? default ordersync-HOST-PORT.db
+---@field stream string|nil what the stream is called in the file; default: after the url
 ---@field durability "normal" | "full" | "off" | nil
 ---@field required boolean?
 ---@field max_events integer?

@@ -155,6 +155,7 @@ local SPEC = {
   violations = { "table" },
   persistence = { "persistence", fields = {
     path = { "string" },
+    stream = { "string" },
     durability = { "durability" },
     required = { "boolean" },
     max_events = { "count" },

@@ -76,7 +76,9 @@ local function check(given)
   for name, value in pairs(given) do rest[name] = value end
   for _, name in ipairs(OWN) do rest[name] = nil end
   for _, name in ipairs(NOT_HERE) do
-    if rest[name] then misuse("%s: not in nginx, where the events are in shared memory and the handlers in all workers", name) end
+    if rest[name] then
+      misuse("%s: not in nginx, where the events are in shared memory and the handlers in all workers", name)
+    end
   end
   local ok, complete = pcall(options.check, rest)
   if not ok then misuse("%s", complete) end

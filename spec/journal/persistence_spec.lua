@@ -301,3 +301,25 @@ describe("persistence", function()
     assert.matches("JOURNAL_CORRUPT: file is not a database", message)
   end)
 end)
+
+describe("persistence.stream", function()
+  it("finds a stream again whose url has another secret in it", function()
+    local place = shop.new()
+    local function day(url)
+      return place:open { url = url, persistence = { path = place.path, stream = "the shop" } }
+    end
+    local mock = day "http://orders.test?token=one"
+    local numbers = shop.numbers(mock)
+    shop.bill(mock, 1)
+    assert.same({ 1 }, numbers)
+    mock:close()
+    mock = day "http://orders.test?token=two"
+    mock:advance()
+    assert.equal("1", mock.client:health().last_event_id)
+    mock:close()
+    mock = place:open { url = "http://orders.test?token=two" }
+    mock:advance()
+    assert.is_nil(mock.client:health().last_event_id)
+    place:close()
+  end)
+end)

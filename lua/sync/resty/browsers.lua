@@ -133,7 +133,8 @@ local function write(text)
   local written, problem = ngx.print(text)
   if written then written, problem = ngx.flush(true) end
   if problem == "buffering" then
-    ngx.log(ngx.ERR, "ordersync: HTTP/1.0, and nginx collects the answer: lua_http10_buffering off, or proxy_http_version 1.1")
+    ngx.log(ngx.ERR, "ordersync: HTTP/1.0, and nginx collects the answer: ",
+      "lua_http10_buffering off, or proxy_http_version 1.1")
   end
   return written
 end

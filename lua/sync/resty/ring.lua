@@ -7,8 +7,8 @@
 
 local event = require "sync.resty.event"
 
--- So much of the dictionary is left to leases, bells and reports: where there is nothing left, nginx makes room for them
--- by throwing away what was used least recently, whatever that is.
+-- So much of the dictionary is left to leases, bells and reports: where there is nothing left, nginx makes room for
+-- them by throwing away what was used least recently, whatever that is.
 local LEFT_PART, LEFT_LEAST = 0.05, 16384
 
 -- An event that takes more of the dictionary is not worth all the others.

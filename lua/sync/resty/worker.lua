@@ -296,7 +296,9 @@ end
 ---@return table
 function Worker:health()
   local state, token = self:state(), self.lease:holder()
-  if not state then return bereft { total_events = 0, total_reconnects = 0, open_gaps = 0, latency_ms = { p50 = 0, p99 = 0 } } end
+  if not state then
+    return bereft { total_events = 0, total_reconnects = 0, open_gaps = 0, latency_ms = { p50 = 0, p99 = 0 } }
+  end
   local health = state.health
   if health.data_age_ms then health.data_age_ms = health.data_age_ms + math.max(0, self.loop:wall_ms() - state.at) end
   if not token then return bereft(health) end
