@@ -304,7 +304,6 @@ end)
 
 describe("persistence.stream", function()
   it("finds a stream again whose url has another secret in it", function()
-    local place = shop.new()
     local function day(url)
       return place:open { url = url, persistence = { path = place.path, stream = "the shop" } }
     end
@@ -320,6 +319,5 @@ describe("persistence.stream", function()
     mock = place:open { url = "http://orders.test?token=two" }
     mock:advance()
     assert.is_nil(mock.client:health().last_event_id)
-    place:close()
   end)
 end)
