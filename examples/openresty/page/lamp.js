@@ -43,7 +43,8 @@ export class Lamp {
       const element = document.getElementById(id);
       if (element.textContent !== text) element.textContent = text; // what is spoken aloud is not said again
     };
-    document.documentElement.dataset.lamp = state;
+    const { dataset } = document.documentElement;
+    if (dataset.lamp !== state) dataset.lamp = state;
     write("lamp-word", feed.hasOrders || state !== "reconnecting" ? WORDS[state] : "Connecting");
     write("trouble", state === "stale" ? `${trouble} What you see may be old.` : "");
     write("data-age", feed.heardAt === undefined ? "" : `${duration(now - feed.heardAt)} ago`);
