@@ -100,7 +100,9 @@ function Writer:put(order_id, record)
   if type(record) == "string" then record = unpack_record(record) end
   local known = self.dict:get("o:" .. order_id)
   if not known then return add(self, order_id, record) end
-  record.place = unpack_record(known).place
+  known = unpack_record(known)
+  if known.seq > record.seq then return end -- we stood still for a while, and another holder has gone on
+  record.place = known.place
   if self.dict:safe_set("o:" .. order_id, book.pack(record)) then return end
   forget(self, order_id, record.place) -- the dictionary has: it frees the old record before it looks for room
   self.left_out = self.left_out + 1
