@@ -211,6 +211,9 @@ $(BUILD)/$(LUA)/embed/%: spec/embed/%.c $(wildcard spec/embed/*.h) $(ARCHIVES)
 RUN_EMBED_TESTS = $(foreach lua,$(2),$(foreach t,$(EMBED_TESTS),"embedded $(lua): $(t)" \
   'env LUA_CPATH="$(1)/$(lua)/?.so;;" $(3) $(1)/$(lua)/embed/$(t)'))
 
+# Instrumented code is slow: bursts of a million events are bursts of these there.
+SMALL_BURSTS = BURST_EVENTS=20000
+
 # The Lua program is not instrumented, so the runtime of the sanitizer is loaded before it.
 ASAN = BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" OPT="-O1 -g"
 ASAN_ENV = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"
@@ -220,7 +223,7 @@ check-asan: deps
 	  $(foreach t,$(C_TESTS:$(BUILD)/%=build/asan/%),"C: $(notdir $(t))" "$(t)") \
 	  $(call RUN_EMBED_TESTS,build/asan,$(RUNTIMES),ASAN_OPTIONS=detect_leaks=0) \
 	  $(foreach t,$(FUZZ_TARGETS),"corpus: $(t)" "build/asan/fuzz/$(t)_replay spec/fuzz/$(t)_corpus/*") \
-	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" 'env $(ASAN_ENV) LUA_CPATH="build/asan/$(lua)/?.so;;" \
+	  $(foreach lua,$(RUNTIMES),"specs: $(lua)" 'env $(ASAN_ENV) $(SMALL_BURSTS) LUA_CPATH="build/asan/$(lua)/?.so;;" \
 	    SSE_REPLAY=build/asan/sse-replay CLOCK_SHIFT_LIBRARY=build/asan/clock_shift.so $(lua) /usr/bin/busted -o TAP')
 
 # Lua 5.4 only: valgrind does not know LuaJIT's generated code.
@@ -230,7 +233,7 @@ check-valgrind: deps
 	@CMOCKA_MESSAGE_OUTPUT=TAP lua5.4 .ci/tally.lua \
 	  $(foreach t,$(C_TESTS),"C: $(notdir $(t))" "$(VALGRIND) $(t)") \
 	  $(call RUN_EMBED_TESTS,build,lua5.4,$(VALGRIND)) \
-	  "specs: lua5.4" 'env LUA_CPATH="build/lua5.4/?.so;;" SSE_REPLAY=build/sse-replay \
+	  "specs: lua5.4" 'env $(SMALL_BURSTS) LUA_CPATH="build/lua5.4/?.so;;" SSE_REPLAY=build/sse-replay \
 	    $(VALGRIND) lua5.4 /usr/bin/busted -o TAP'
 
 # Lua 5.4 only: LuaJIT tells libgcc of its machine code under a lock that the sanitizer does not follow. Without address
