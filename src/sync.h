@@ -286,8 +286,8 @@ typedef struct sync_options {
   size_t max_event_bytes;
   size_t queue_limit;
   sync_gap_ids gap_ids;
-  size_t duplicate_window;  /* events with an id that are remembered, to drop those that come again; 0: none */
-  const char *journal_path; /* a SQLite file, made if it is not there; NULL: nothing is kept */
+  size_t duplicate_window;    /* events with an id that are remembered, to drop those that come again; 0: none */
+  const char *journal_path;   /* a SQLite file, made if it is not there; NULL: nothing is kept */
   const char *journal_stream; /* what the stream is called in it; NULL: after `url` */
   sync_durability journal_durability;
   bool journal_required;     /* without the journal there is no client: else it goes on in memory, and says so */
