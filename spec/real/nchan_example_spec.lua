@@ -14,7 +14,10 @@ after_each(world.close)
 local function run(script, arguments, events)
   local words = { "-e", "io.stdout:setvbuf 'line'", "examples/nchan/" .. script }
   for _, word in ipairs(arguments) do words[#words + 1] = word end
-  return world.own(program.start(uv.exepath(), words, events and { ORDERSYNC_EVENTS = tostring(events) }))
+  return world.own(program.start(uv.exepath(), words, {
+    ORDERSYNC_EVENTS = events and tostring(events),
+    LD_PRELOAD = os.getenv "LD_PRELOAD", -- a sanitizer's runtime, which the module needs there as well
+  }))
 end
 
 local function move(server, order_id, previous, new)
