@@ -281,14 +281,14 @@ static void what_cannot_be_opened_now_can_be_opened_later(void **state) {
  */
 
 static struct sync_database *other;
-static int sleeps;
+static int waits;
 
 static void count_sleep(void) {
-  sleeps++;
+  waits++;
 }
 
 static void let_go_after_a_while(void) {
-  if (++sleeps == 3) sync_database_rollback(other);
+  if (++waits == 3) sync_database_rollback(other);
 }
 
 static void a_lock_that_stays_is_told_and_one_that_goes_is_waited_for(void **state) {
@@ -297,15 +297,15 @@ static void a_lock_that_stays_is_told_and_one_that_goes_is_waited_for(void **sta
   other = opened("orders.db", SYNC_DURABILITY_NORMAL);
   assert_true(sync_database_begin(other));
   faulty.sleeping = count_sleep;
-  sleeps = 0;
+  waits = 0;
   assert_false(replace_rows(database, 1));
   assert_int_equal(sync_database_failure(database, &failure), SYNC_JOURNAL_LOCKED);
   assert_non_null(strstr(failure.message, "database is locked"));
-  assert_true(sleeps > 3);
+  assert_true(waits > 3);
   faulty.sleeping = let_go_after_a_while;
-  sleeps = 0;
+  waits = 0;
   assert_true(replace_rows(database, 1));
-  assert_int_equal(sleeps, 3);
+  assert_int_equal(waits, 3);
   sync_database_close(other);
   assert_int_equal(number_in(database), 1);
 }
@@ -318,7 +318,7 @@ static void a_person_who_reads_is_in_nobodys_way(void **state) {
   struct sync_statement *reading = sync_database_prepare(other, "SELECT number FROM item");
   assert_int_equal(sync_statement_next(reading), SYNC_ROW);
   faulty.sleeping = count_sleep;
-  sleeps = 0;
+  waits = 0;
   for (int64_t number = 1; number <= 200; number++) assert_true(replace_rows(database, number));
   for (int row = 1; row < ROWS; row++) {
     assert_int_equal(sync_statement_next(reading), SYNC_ROW);
@@ -326,7 +326,7 @@ static void a_person_who_reads_is_in_nobodys_way(void **state) {
   }
   assert_int_equal(sync_statement_next(reading), SYNC_ROW_NONE);
   assert_int_equal(number_in(other), 200);
-  assert_int_equal(sleeps, 0);
+  assert_int_equal(waits, 0);
   sync_database_close(other);
 }
 
