@@ -182,15 +182,13 @@ static struct sync_statement *seek(struct sync_journal *journal, enum sync_store
   return journal->event_walk;
 }
 
-bool sync_journal_seek_latest(struct sync_journal *journal, size_t limit) {
+void sync_journal_seek_latest(struct sync_journal *journal, size_t limit) {
   int64_t most = limit < INT64_MAX ? (int64_t)limit : INT64_MAX;
   sync_statement_bind_number(seek(journal, SYNC_SQL_EVENT_LATEST), 2, most);
-  return true;
 }
 
-bool sync_journal_seek_undone(struct sync_journal *journal) {
+void sync_journal_seek_undone(struct sync_journal *journal) {
   (void)seek(journal, SYNC_SQL_EVENT_UNDONE);
-  return true;
 }
 
 struct sync_journal_event sync_store_event(const struct sync_statement *row) {

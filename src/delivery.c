@@ -34,7 +34,7 @@ bool sync_client_next(sync_client *client, sync_item *item) {
   sync_match_clear(&client->match);
   if (!sync_queue_pop(&client->queue, current)) {
     *current = (struct sync_entry){.kind = SYNC_ITEM_ASK};
-    sync_keeper_rest(client);
+    sync_keeper_settle(client);
     sync_link_remove(&client->ready_link);
     if (sync_link_alone(&client->loop->ready)) sync_loop_settle(client->loop);
     return false;

@@ -257,10 +257,9 @@ bool sync_journal_drop_order(struct sync_journal *journal, sync_span order_id) {
   return sync_statement_run(statement);
 }
 
-bool sync_journal_seek_orders(struct sync_journal *journal) {
+void sync_journal_seek_orders(struct sync_journal *journal) {
   sync_journal_end_orders(journal);
   (void)sync_store_statement(journal, SYNC_SQL_ORDER_WALK);
-  return true;
 }
 
 enum sync_row sync_journal_next_order(struct sync_journal *journal, struct sync_book_entry *entry) {

@@ -87,8 +87,8 @@ struct sync_journal_event {
 
 /* Walks through the last `limit` events, the oldest first; or through those that are not done, in order. It ends with
  * SYNC_ROW_NONE; whoever ends it earlier says so. */
-bool sync_journal_seek_latest(struct sync_journal *journal, size_t limit);
-bool sync_journal_seek_undone(struct sync_journal *journal);
+void sync_journal_seek_latest(struct sync_journal *journal, size_t limit);
+void sync_journal_seek_undone(struct sync_journal *journal);
 enum sync_row sync_journal_next_event(struct sync_journal *journal, struct sync_journal_event *event);
 void sync_journal_end_events(struct sync_journal *journal);
 
@@ -107,7 +107,7 @@ bool sync_journal_put_order(struct sync_journal *journal, const struct sync_book
 bool sync_journal_drop_order(struct sync_journal *journal, sync_span order_id);
 
 /* All of them, the least recently changed first, so that they can be restored in this order. */
-bool sync_journal_seek_orders(struct sync_journal *journal);
+void sync_journal_seek_orders(struct sync_journal *journal);
 enum sync_row sync_journal_next_order(struct sync_journal *journal, struct sync_book_entry *entry);
 void sync_journal_end_orders(struct sync_journal *journal);
 
@@ -142,7 +142,7 @@ bool sync_journal_drop_dead(struct sync_journal *journal, uint64_t number);
 bool sync_journal_want_dead(struct sync_journal *journal, uint64_t number);
 
 /* Those that are wanted, the oldest first. */
-bool sync_journal_seek_dead(struct sync_journal *journal);
+void sync_journal_seek_dead(struct sync_journal *journal);
 enum sync_row sync_journal_next_dead(struct sync_journal *journal, struct sync_journal_dead *dead);
 void sync_journal_end_dead(struct sync_journal *journal);
 
@@ -158,7 +158,7 @@ struct sync_gap;
 bool sync_journal_put_gap(struct sync_journal *journal, const struct sync_gap *gap);
 
 /* As many as `limit`, the open ones before the latest of the others; the oldest first. */
-bool sync_journal_seek_gaps(struct sync_journal *journal, size_t limit);
+void sync_journal_seek_gaps(struct sync_journal *journal, size_t limit);
 enum sync_row sync_journal_next_gap(struct sync_journal *journal, struct sync_gap *gap);
 
 /* ---- totals ---------------------------------------------------------------------------------------------------------

@@ -157,16 +157,8 @@ static bool end_transaction(struct sync_keeper *keeper) {
   return true;
 }
 
-/* What nobody wants is not queued. With nothing queued and nothing taken it is done, up to the last. */
-static void pass_unwanted(struct sync_keeper *keeper) {
-  const sync_client *client = keeper->client;
-  bool idle = client->queue.count == 0 && client->current.kind != SYNC_ITEM_EVENT;
-  if (idle && client->seq > keeper->finished_seq) keeper->finished_seq = client->seq;
-}
-
 static void commit(struct sync_keeper *keeper) {
   uint64_t mark = sync_book_mark(&keeper->client->book);
-  pass_unwanted(keeper);
   uint64_t gaps_revision = keeper->gaps_saved;
   if (!write_notes(keeper) || !write_orders(keeper) || !write_gaps(keeper, &gaps_revision)) goto fail;
   if (!write_stream(keeper) || !end_transaction(keeper)) goto fail;
@@ -331,22 +323,25 @@ void sync_keeper_done(struct sync_keeper *keeper, uint64_t seq) {
     note_done(keeper, seq);
 }
 
-void sync_keeper_rest(sync_client *client) {
-  struct sync_keeper *keeper = client->keeper;
-  if (!keeper) return;
-  if (client->seq > keeper->finished_seq) keeper->finished_seq = client->seq;
-  sync_keeper_settle(client);
-}
-
 bool sync_keeper_is_full(const sync_client *client) {
   return client->keeper && sync_held_count(&client->keeper->held) >= client->options.queue_limit;
 }
 
 /* ---- when -------------------------------------------------------------------------------------------------------- */
 
+/* What nobody wants is not queued. With nothing queued and nothing taken it is done, up to the last,
+ * whether the disk works or not: what is done need not stay in memory. */
+static void pass_unwanted(struct sync_keeper *keeper) {
+  const sync_client *client = keeper->client;
+  bool idle = client->queue.count == 0 && client->current.kind != SYNC_ITEM_EVENT;
+  if (idle && client->seq > keeper->finished_seq) keeper->finished_seq = client->seq;
+}
+
 void sync_keeper_settle(sync_client *client) {
   struct sync_keeper *keeper = client->keeper;
-  if (!keeper || !is_ready(keeper, false)) return;
+  if (!keeper) return;
+  pass_unwanted(keeper);
+  if (!is_ready(keeper, false)) return;
   look_at_file(keeper);
   if (keeper->journal) commit(keeper);
 }
@@ -357,6 +352,7 @@ void sync_keeper_secure(sync_client *client, const sync_event *event) {
 }
 
 sync_code sync_keeper_flush(struct sync_keeper *keeper) {
+  pass_unwanted(keeper);
   if (is_ready(keeper, true)) commit(keeper);
   return keeper->failure.code;
 }
@@ -466,9 +462,7 @@ void sync_keeper_close(sync_client *client) {
   const struct sync_entry *current = &client->current;
   if (current->kind == SYNC_ITEM_EVENT && keeper->answered) sync_keeper_finish(client, current->event);
   keeper->totals_at_ms = now_ms(keeper) - TOTALS_MS;
-  if (is_ready(keeper, true)) {
-    (void)begin(keeper); /* the totals are always news */
-    commit(keeper);
-  }
+  if (is_ready(keeper, true)) (void)begin(keeper); /* the totals are always news */
+  (void)sync_keeper_flush(keeper);
   keeper_free(keeper);
 }

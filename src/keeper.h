@@ -85,9 +85,8 @@ bool sync_keeper_keep(sync_client *client, sync_event *event, bool wanted);
 /* Something else has happened. false: no memory. */
 bool sync_keeper_note(struct sync_keeper *keeper, const struct sync_note *note);
 
-/* The event taken last is done, or held from now on. All that were queued have been taken. */
+/* The event taken last is done, or held from now on. */
 void sync_keeper_finish(sync_client *client, sync_event *event);
-void sync_keeper_rest(sync_client *client);
 
 /* Everything up to it is done. */
 uint64_t sync_keeper_done_seq(const struct sync_keeper *keeper);

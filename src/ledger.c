@@ -139,10 +139,9 @@ static struct sync_journal_dead read_dead(const struct sync_statement *row) {
   };
 }
 
-bool sync_journal_seek_dead(struct sync_journal *journal) {
+void sync_journal_seek_dead(struct sync_journal *journal) {
   sync_journal_end_dead(journal);
   (void)sync_store_statement(journal, SYNC_SQL_DEAD_WALK);
-  return true;
 }
 
 enum sync_row sync_journal_next_dead(struct sync_journal *journal, struct sync_journal_dead *dead) {
@@ -210,10 +209,9 @@ bool sync_journal_put_gap(struct sync_journal *journal, const struct sync_gap *g
   return sync_statement_run(statement) && tidy_gaps(journal, gap);
 }
 
-bool sync_journal_seek_gaps(struct sync_journal *journal, size_t limit) {
+void sync_journal_seek_gaps(struct sync_journal *journal, size_t limit) {
   sync_statement_reset(journal->statements[SYNC_SQL_GAP_WALK]);
   sync_statement_bind_number(sync_store_statement(journal, SYNC_SQL_GAP_WALK), 2, limited(limit));
-  return true;
 }
 
 static enum sync_gap_reason reason_of(sync_span name) {

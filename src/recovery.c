@@ -10,6 +10,14 @@ static sync_code no_memory(sync_failure *failure) {
   return sync_failure_set(failure, SYNC_NO_MEMORY, "no memory for what the journal has");
 }
 
+/* After the last row, or after one for which there was no memory. */
+static sync_code end_walk(struct sync_keeper *keeper, enum sync_row row, void (*end)(struct sync_journal *),
+                          sync_failure *failure) {
+  if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
+  end(keeper->journal);
+  return row == SYNC_ROW ? no_memory(failure) : SYNC_OK;
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 /* An event as it was; NULL: no memory. What is no JSON any more, for another decode is in force, stays text. */
@@ -45,7 +53,7 @@ static sync_code take_up_latest(struct sync_keeper *keeper, sync_failure *failur
   size_t window = client->recent.limit > client->history.limit ? client->recent.limit : client->history.limit;
   struct sync_journal_event stored;
   enum sync_row row = SYNC_ROW_NONE;
-  if (!sync_journal_seek_latest(keeper->journal, window)) return sync_journal_failure(keeper->journal, failure);
+  sync_journal_seek_latest(keeper->journal, window);
   while ((row = sync_journal_next_event(keeper->journal, &stored)) == SYNC_ROW) {
     if (stored.fingerprint) sync_recent_add(&client->recent, stored.fingerprint);
     sync_event *event = restore_event(client, &stored);
@@ -53,16 +61,14 @@ static sync_code take_up_latest(struct sync_keeper *keeper, sync_failure *failur
     if (event) sync_event_release(event);
     if (!kept) break;
   }
-  if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
-  sync_journal_end_events(keeper->journal);
-  return row == SYNC_ROW ? no_memory(failure) : SYNC_OK;
+  return end_walk(keeper, row, sync_journal_end_events, failure);
 }
 
 /* In a client that has run for a while they come behind what it has, and the mark must not move over them. */
 static sync_code take_up_undone(struct sync_keeper *keeper, bool late, sync_failure *failure) {
   struct sync_journal_event stored;
   enum sync_row row = SYNC_ROW_NONE;
-  if (!sync_journal_seek_undone(keeper->journal)) return sync_journal_failure(keeper->journal, failure);
+  sync_journal_seek_undone(keeper->journal);
   while ((row = sync_journal_next_event(keeper->journal, &stored)) == SYNC_ROW) {
     if (stored.seq <= keeper->again_seq) continue; /* by an attempt that failed later on */
     sync_event *event = restore_event(keeper->client, &stored);
@@ -71,9 +77,7 @@ static sync_code take_up_undone(struct sync_keeper *keeper, bool late, sync_fail
     if (!kept) break;
     keeper->again_seq = stored.seq;
   }
-  if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
-  sync_journal_end_events(keeper->journal);
-  return row == SYNC_ROW ? no_memory(failure) : SYNC_OK;
+  return end_walk(keeper, row, sync_journal_end_events, failure);
 }
 
 /* ---- the order book ---------------------------------------------------------------------------------------------- */
@@ -84,13 +88,11 @@ static sync_code take_up_orders(struct sync_keeper *keeper, bool late, sync_fail
   struct sync_book_entry entry;
   enum sync_row row = SYNC_ROW_NONE;
   if (!sync_books_are_kept(keeper->client)) return SYNC_OK;
-  if (!sync_journal_seek_orders(keeper->journal)) return sync_journal_failure(keeper->journal, failure);
+  sync_journal_seek_orders(keeper->journal);
   while ((row = sync_journal_next_order(keeper->journal, &entry)) == SYNC_ROW)
     if (!sync_book_restore(book, &entry)) break;
-  if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
-  sync_journal_end_orders(keeper->journal);
-  if (!late) keeper->book_mark = sync_book_mark(book);
-  return row == SYNC_ROW ? no_memory(failure) : SYNC_OK;
+  if (!late && row == SYNC_ROW_NONE) keeper->book_mark = sync_book_mark(book);
+  return end_walk(keeper, row, sync_journal_end_orders, failure);
 }
 
 /* ---- the stream -------------------------------------------------------------------------------------------------- */
@@ -137,7 +139,7 @@ static sync_code take_up_gaps(struct sync_keeper *keeper, bool late, sync_failur
   sync_client *client = keeper->client;
   sync_gap gap;
   enum sync_row row;
-  if (!sync_journal_seek_gaps(keeper->journal, SYNC_GAPS_MAX)) return sync_journal_failure(keeper->journal, failure);
+  sync_journal_seek_gaps(keeper->journal, SYNC_GAPS_MAX);
   while ((row = sync_journal_next_gap(keeper->journal, &gap)) == SYNC_ROW) sync_gaps_restore(&client->gaps, &gap);
   if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
   sync_cures_restored(client);
@@ -218,12 +220,10 @@ static bool revive(struct sync_keeper *keeper, const struct sync_journal_dead *d
 sync_code sync_keeper_revive(struct sync_keeper *keeper, sync_failure *failure) {
   struct sync_journal_dead dead;
   enum sync_row row = SYNC_ROW_NONE;
-  if (!sync_journal_seek_dead(keeper->journal)) return sync_journal_failure(keeper->journal, failure);
+  sync_journal_seek_dead(keeper->journal);
   while ((row = sync_journal_next_dead(keeper->journal, &dead)) == SYNC_ROW)
     if (!is_revived(keeper, dead.number) && !revive(keeper, &dead)) break;
-  if (row == SYNC_ROW_FAILED) return sync_journal_failure(keeper->journal, failure);
-  sync_journal_end_dead(keeper->journal);
-  return row == SYNC_ROW ? no_memory(failure) : SYNC_OK;
+  return end_walk(keeper, row, sync_journal_end_dead, failure);
 }
 
 /* ---- a new file -------------------------------------------------------------------------------------------------- */

@@ -141,12 +141,12 @@ static inline void check_walk(const char *expected) {
 }
 
 static inline void check_latest(size_t limit, const char *expected) {
-  assert_true(sync_journal_seek_latest(journal, limit));
+  sync_journal_seek_latest(journal, limit);
   check_walk(expected);
 }
 
 static inline void check_undone(const char *expected) {
-  assert_true(sync_journal_seek_undone(journal));
+  sync_journal_seek_undone(journal);
   check_walk(expected);
 }
 

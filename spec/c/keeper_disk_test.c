@@ -304,6 +304,26 @@ static void what_is_done_does_not_pile_up(void **state) {
   }
 }
 
+/* Where nobody wants anything nobody takes anything either. */
+static void what_nobody_wants_does_not_pile_up(void **state) {
+  (void)state;
+  options.journal_max_events = 20;
+  options.queue_limit = 10;
+  begin();
+  settle();
+  sync_client_unsubscribe(client, 1);
+  break_disk();
+  send_event(1);
+  settle(); /* the failure is told */
+  for (unsigned number = 2; number <= 200; number++) {
+    send_event(number);
+    assert_int_equal(sync_loop_step(loop, 0, 0), SYNC_OK);
+  }
+  assert_in_range(health().unsaved, 1, 2 * (20 + 10));
+  faulty_vfs_allow();
+  end();
+}
+
 static void what_is_not_done_is_kept(void **state) {
   (void)state;
   options.journal_max_events = 5;
@@ -342,6 +362,7 @@ int main(void) {
       TEST(a_flush_does_not_wait),
       TEST(a_client_that_ends_tries_once_more),
       TEST(what_is_done_does_not_pile_up),
+      TEST(what_nobody_wants_does_not_pile_up),
       TEST(what_is_not_done_is_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static void each_kind_is_written(void **state) {
   add(&(struct sync_note){.kind = SYNC_NOTE_DROP_ORDER, .text = SPAN("A")});
   write_all();
   check_undone("1 3");
-  assert_true(sync_journal_seek_latest(journal, 9));
+  sync_journal_seek_latest(journal, 9);
   assert_int_equal(sync_journal_next_event(journal, &stored), SYNC_ROW);
   assert_true(stored.acknowledged);
   sync_journal_end_events(journal);
@@ -98,7 +98,7 @@ static void each_kind_is_written(void **state) {
   check_same_span(dead.problem, SPAN("no paper"));
   assert_int_equal(dead.attempts, 7);
   assert_int_equal(dead.failed_at_ms, 5);
-  assert_true(sync_journal_seek_orders(journal));
+  sync_journal_seek_orders(journal);
   assert_int_equal(sync_journal_next_order(journal, &order), SYNC_ROW_NONE);
 }
 
