@@ -31,33 +31,26 @@ end
 
 -- ---- scenarios -----------------------------------------------------------------------------------------------------
 
+-- The same in each host's loop: an order is created, its handlers wait as the host does, and it moves on.
+local function in_host(name, closing)
+  return {
+    name = name, limit = 2,
+    play = function(running)
+      create(running, 1)
+      move(running, 1, "empty", "initiated")
+    end,
+    out = { "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001", closing },
+  }
+end
+
 -- limit: ORDERSYNC_EVENTS; streams (1): how many must be open before play; acts: several plays, each with the number of
 -- `lines` that the example must have printed before, and `streams`, and `keys` that are pressed then; server: options;
 -- before: what the server has seen before the example starts; mode: SYNC_MODE; program: of examples/embed-c, and its
 -- `arguments`; out, err: the whole output, or a pattern if `patterns`; sorted: the order of lines is not given; check: what
 -- else must be so, nil or what is wrong.
 local scenarios = {
-  {
-    name = "copas.lua", limit = 2,
-    play = function(running)
-      create(running, 1)
-      move(running, 1, "empty", "initiated")
-    end,
-    out = {
-      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001", "2 events",
-    },
-  },
-  {
-    name = "cqueues.lua", limit = 2,
-    play = function(running)
-      create(running, 1)
-      move(running, 1, "empty", "initiated")
-    end,
-    out = {
-      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001",
-      "2 events, and the controller's own thread ran too",
-    },
-  },
+  in_host("copas.lua", "2 events"),
+  in_host("cqueues.lua", "2 events, and the controller's own thread ran too"),
   {
     name = "dashboard.lua", limit = 3,
     before = function(running)
@@ -195,17 +188,7 @@ local scenarios = {
       "3. ORDER-003, 12.50 (backfill)", "4. ORDER-004, 12.50 (stream)",
     },
   },
-  {
-    name = "luv.lua", limit = 2,
-    play = function(running)
-      create(running, 1)
-      move(running, 1, "empty", "initiated")
-    end,
-    out = {
-      "order_created\tORDER-001", "printed\tORDER-001", "stage_change\tORDER-001", "printed\tORDER-001",
-      "2 events, and the loop's own timer ran too",
-    },
-  },
+  in_host("luv.lua", "2 events, and the loop's own timer ran too"),
   {
     name = "many_clients.lua", limit = 20, streams = 20, sorted = true,
     play = function(running)

@@ -1,6 +1,6 @@
 --- What the client asks of the server: the request line, the headers, the body, and how it gets there.
 
-local uv = require "luv"
+local directory = require "spec.support.directory"
 local world = require "spec.support.world"
 local STREAM_HEAD = require("spec.support.listener").STREAM_HEAD
 
@@ -229,8 +229,8 @@ end)
 
 describe("the way", function()
   it("may be a Unix socket", function()
-    local directory = assert(uv.fs_mkdtemp(uv.os_tmpdir() .. "/ordersync-XXXXXX"))
-    local path = directory .. "/events.sock"
+    local folder = directory.new()
+    local path = folder:of "events.sock"
     local listener = world.listener(function(peer) peer:write(STREAM_HEAD .. "data: 1\n\n") end, { path = path })
     local client = world.connect({ url = "http://kitchen.example" }, { unix_socket = path })
     local events = world.collect(client)
@@ -238,7 +238,7 @@ describe("the way", function()
     assert.matches("^GET " .. EVENTS .. " HTTP/1.1\r\n", listener.heads[1])
     assert.matches("\r\nHost: kitchen.example\r\n", listener.heads[1], 1, true)
     listener:close()
-    assert(uv.fs_rmdir(directory))
+    folder:close()
   end)
 
   it("may be a proxy", function()
